@@ -1,0 +1,219 @@
+"""Validated settings: defaults < preset < file < ``--set``.
+
+:class:`Architecture` says what the networks are and travels in every model folder and checkpoint;
+:class:`StageSettings` says how one stage is trained; :class:`Settings` is a whole run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stackgan.errors import InputError, nearest
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Architecture(_Frozen):
+    """What the networks are. The defaults are the paper's; widths are the authors' (PT, 128/64)."""
+
+    embedding_dim: int = Field(1024, ge=1)
+    """E, set by the text encoder."""
+    condition_dim: int = Field(128, ge=1)
+    """Ng, the length of the condition. Paper: section 4.1."""
+    noise_dim: int = Field(100, ge=1)
+    """Nz, the length of z. Paper: section 4.1."""
+    text_dim: int = Field(128, ge=1)
+    """Nd, the length of the text code inside a discriminator. Paper: section 4.1."""
+    image_px: Literal[128, 256] = 256
+    """Side of Stage-II's pictures."""
+    residual_blocks: int | None = Field(None, ge=0)
+    """Stage-II's residual blocks; None: two for 128, four for 256. Paper: section 4.1."""
+    stage1_generator_width: int = Field(128, ge=2)
+    """Stage-I's G has 8 times as many maps at 4x4."""
+    stage1_discriminator_width: int = Field(64, ge=1)
+    """Maps after the first down block of Stage-I's D."""
+    stage2_generator_width: int = Field(128, ge=4)
+    """Stage-II's G has 4 times as many maps at 16x16."""
+    stage2_discriminator_width: int = Field(64, ge=1)
+    """Maps after the first down block of Stage-II's D."""
+    conditioning: Literal["linear", "bounded", "relu", "leaky_relu"] = "linear"
+    """The Conditioning Augmentation layer's form."""
+    modulated: bool = False
+    """Stage-I's G gives the latent to every block (modern)."""
+    output: Literal["rgb", "residual"] = "rgb"
+    """Stage-II paints the picture, or adds to the enlarged sketch (modern)."""
+    normalisation: Literal["batch", "spectral", "none"] = "batch"
+    """The discriminators' normalisation."""
+    unconditional: bool = False
+    """The discriminators also judge the image alone."""
+    minibatch_deviation: bool = False
+    """The discriminators see the batch's deviation."""
+    residual_discriminator: bool = False
+    """Down blocks get a second convolution and a skip."""
+    max_discriminator_width: int | None = Field(None, ge=8)
+    """No discriminator map count grows past this many; None: no bound."""
+
+
+class StageSettings(_Frozen):
+    """How one stage is trained. The defaults are the paper's; steps are batches."""
+
+    steps: int = Field(80_000, ge=1)
+    """Steps in all. Paper: 600 epochs (about 83,000 batches of 64 on CUB)."""
+    batch_size: int = Field(64, ge=2)
+    """Examples in a step."""
+    generator_lr: float = Field(2e-4, gt=0)
+    """Adam's step for G."""
+    discriminator_lr: float = Field(2e-4, gt=0)
+    """Adam's step for D."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's betas."""
+    halve_every_epochs: int | None = Field(100, ge=1)
+    """The rates halve every so many epochs; None: never. Paper: 100."""
+    decay_from: float = Field(1.0, ge=0, le=1)
+    """From this share of the steps on the rates fall linearly to a hundredth (modern)."""
+    loss: Literal["minimax", "logistic", "hinge"] = "minimax"
+    """minimax: log(1 - D) to the letter; logistic: non-saturating."""
+    kl_weight: float = Field(1.0, ge=0)
+    """lambda, on the KL summed over dimensions. Paper: 1."""
+    r1_weight: float = Field(0.0, ge=0)
+    """gamma of gamma / 2 * R1."""
+    r1_every: int = Field(16, ge=1)
+    """R1 is taken every so many steps and weighs as many times more."""
+    augment: tuple[Literal["translation", "cutout"], ...] = ()
+    """Differentiable augmentation of what D sees."""
+    average: float = Field(0.0, ge=0, lt=1)
+    """Decay of the running average of G's weights; 0: none."""
+    pair_steps: int = Field(0, ge=0)
+    """Stage-II only: the first steps refine shrunken photographs, not sketches."""
+    pair_share: float = Field(0.0, ge=0, le=1)
+    """Stage-II only: after them this share of each batch still does."""
+    pixel_weight: float = Field(0.0, ge=0)
+    """Stage-II only: weight of the mean absolute difference to the photograph of such a pair."""
+    pixel_steps: int = Field(0, ge=0)
+    """Stage-II only: the first steps have that loss alone."""
+    sketch_weight: float = Field(0.0, ge=0)
+    """Stage-II only: weight of the difference between the shrunken picture and its sketch."""
+
+
+class Settings(_Frozen):
+    """A whole training run."""
+
+    architecture: Architecture = Architecture()
+    stage1: StageSettings = StageSettings()
+    stage2: StageSettings = StageSettings()
+    encoder_steps: int = Field(3_000, ge=1)
+    """Steps of the text encoder's training where a run trains its own."""
+    image_network: Literal["lite1", "small"] = "lite1"
+    """What the text encoder is trained against where a run trains its own."""
+    seed: int = Field(0, ge=0)
+    """Everything drawn in the run is a function of it."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 autocast where the processor computes in it."""
+    flip: bool = True
+    """Mirror the photographs at random (off where captions say left or right)."""
+    fit: Literal["crop", "squeeze"] = "crop"
+    """How a photograph becomes square: the centre, or the whole pressed together."""
+    log_every: int = Field(50, ge=1)
+    """Steps between lines of the log."""
+    checkpoint_every: int = Field(500, ge=1)
+    """Steps between checkpoints."""
+    sheet_every: int = Field(500, ge=1)
+    """Steps between sample sheets."""
+
+    @model_validator(mode="after")
+    def _stage1_has_no_pairs(self) -> Settings:
+        if self.stage1.pair_steps or self.stage1.pair_share or self.stage1.pixel_weight:
+            raise ValueError("stage1 has no pairs: pair_* and pixel_* belong to stage2")
+        return self
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package, sorted."""
+    files = resources.files("stackgan.presets").iterdir()
+    return sorted(f.name[:-5] for f in files if f.name.endswith(".toml"))
+
+
+def load_settings(
+    presets: list[str] | None = None,
+    file: Path | None = None,
+    assignments: list[str] | None = None,
+) -> Settings:
+    """Resolve settings: defaults < presets in order < ``file`` (TOML) < ``key=value`` assignments.
+
+    Raises:
+        InputError: an unknown preset, key or a value outside its range, named with the nearest
+            known one.
+    """
+    merged: dict[str, Any] = {}
+    for name in presets or []:
+        if name not in preset_names():
+            raise InputError(f"there is no preset {name!r}: {nearest(name, preset_names())}")
+        text = resources.files("stackgan.presets").joinpath(f"{name}.toml").read_text("utf-8")
+        _merge(merged, tomllib.loads(text))
+    if file is not None:
+        try:
+            _merge(merged, tomllib.loads(file.read_text("utf-8")))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"the settings file {file} cannot be read: {error}") from None
+    for assignment in assignments or []:
+        _merge(merged, _parse_assignment(assignment))
+    return validate_settings(merged)
+
+
+def validate_settings(values: dict[str, Any]) -> Settings:
+    """Check a nested dictionary of settings; one sentence names the first one that is wrong."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from None
+
+
+def _parse_assignment(assignment: str) -> dict[str, Any]:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set takes key=value, such as stage1.steps=4000, not {assignment!r}")
+    try:
+        value: Any = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = None if text.strip() == "none" else text.strip()
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _known_keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Settings
+    for part in path:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        if field is None:
+            return []
+        model = field.annotation
+    return list(getattr(model, "model_fields", {}))
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        known = _known_keys(first["loc"][:-1])
+        return f"there is no setting {where!r}: {nearest(key, known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not where:
+        return f"the settings do not fit together: {message}"
+    return f"the setting {where} is {first['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,162 @@
+"""Image files -> one memory-mapped uint8 array, written once and reopened while nothing changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from stackgan.data.examples import Example, Progress
+from stackgan.data.images import Fit, decoding_threads, read_image, to_square
+from stackgan.errors import DataError, InputError, nearest
+
+FORMAT = "stackgan-pixels/1"
+_BUILDING = ".building"
+
+
+@dataclass(frozen=True)
+class PixelCache:
+    """The images of a list of examples, in its order, all of one size.
+
+    ``pixels`` is a read-only memory map, uint8 [N, H, W, 3], RGB levels 0..255.
+    """
+
+    path: Path
+    pixels: np.memmap
+
+    @property
+    def size_px(self) -> int:
+        """Side of the stored squares."""
+        return int(self.pixels.shape[1])
+
+
+def prepare_cache(
+    examples: Sequence[Example],
+    size_px: int,
+    folder: Path,
+    fit: Fit = "crop",
+    progress: Progress | None = None,
+) -> PixelCache:
+    """Open the cache of ``examples`` at ``size_px`` in ``folder``, building it where needed.
+
+    It is rebuilt when the size in bytes or the modification time of any image has changed. The
+    array takes 3 * N * size_px^2 bytes of disk. A build that is interrupted leaves nothing that a
+    later call would take for a cache. Raises :class:`DataError` naming the first image (in the
+    order of ``examples``) that cannot be decoded, :class:`InputError` for a size, a fit or a list
+    of examples that cannot be used.
+    """
+    if size_px < 1:
+        raise InputError(f"size_px is {size_px}; expected at least 1")
+    if fit not in get_args(Fit):
+        raise InputError(f"fit {fit!r} is unknown; {nearest(fit, list(get_args(Fit)))}")
+    if not examples:
+        raise InputError("there is no example to cache; the list of examples is empty")
+    images = [example.image for example in examples]
+    path = folder / f"pixels-{size_px}-{fit}-{_digest(images)}.npy"
+    fingerprint = _fingerprint(images)
+    cache = _reopen(path, fingerprint, (len(images), size_px, size_px, 3))
+    if cache is None:
+        _build(path, images, size_px, fit, fingerprint, progress)
+        cache = PixelCache(path, np.load(path, mmap_mode="r"))
+    return cache
+
+
+def _digest(images: Sequence[Path]) -> str:
+    names = "\n".join(os.path.abspath(image) for image in images)
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _fingerprint(images: Sequence[Path]) -> str:
+    """Digest of every image's name, size in bytes and modification time."""
+    digest = hashlib.sha256(FORMAT.encode())
+    for image in images:
+        try:
+            found = image.stat()
+        except OSError as error:
+            raise DataError(
+                f"{image} cannot be read: {error.strerror}; `stackgan data check` names every such "
+                "file"
+            ) from error
+        digest.update(f"{image}\n{found.st_size} {found.st_mtime_ns}\n".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def _reopen(path: Path, fingerprint: str, shape: tuple[int, ...]) -> PixelCache | None:
+    """Return the cache at ``path`` if it is whole and of these images as they are now."""
+    try:
+        recorded = json.loads(_record(path).read_text(encoding="utf-8"))
+        pixels = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    if recorded != {"format": FORMAT, "fingerprint": fingerprint}:
+        return None
+    return PixelCache(path, pixels) if (pixels.shape, pixels.dtype) == (shape, np.uint8) else None
+
+
+def _build(
+    path: Path,
+    images: Sequence[Path],
+    size_px: int,
+    fit: Fit,
+    fingerprint: str,
+    progress: Progress | None,
+) -> None:
+    def square(image: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        # Four times the size asked for keeps a JPEG's own halving out of sight.
+        return np.asarray(to_square(read_image(image, 4 * size_px), size_px, fit))
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (len(images), size_px, size_px, 3)
+    with _written_whole(path) as unfinished:
+        pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
+        with ThreadPoolExecutor(decoding_threads()) as pool:
+            try:
+                for place, levels in enumerate(pool.map(square, images)):
+                    pixels[place] = levels
+                    if progress is not None:
+                        progress(place + 1, len(images))
+            except DataError as error:
+                raise DataError(f"{error}; `stackgan data check` names every such file") from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+        pixels.flush()
+        _record(path).unlink(missing_ok=True)  # an old record never stands beside new pixels
+    with _written_whole(_record(path)) as unfinished:
+        recorded = {"format": FORMAT, "fingerprint": fingerprint}
+        unfinished.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
+    for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
+        if not _is_running(int(left_over.name.split(".")[-2])):
+            left_over.unlink(missing_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}{_BUILDING}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _record(path: Path) -> Path:
+    return path.with_suffix(".json")

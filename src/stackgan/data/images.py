@@ -1,0 +1,83 @@
+"""An image file -> an upright RGB image -> a square one of the size a model learns from."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from stackgan.data.examples import Fault, Progress
+from stackgan.errors import DataError
+
+Fit = Literal["crop", "squeeze"]
+
+
+def read_image(path: Path, least_px: int | None = None) -> Image.Image:
+    """Decode ``path`` wholly: RGB, upright by its EXIF orientation, transparency over white.
+
+    ``least_px`` allows a JPEG to be decoded at a half, a quarter or an eighth of its size as long
+    as each side keeps that many pixels. Raises :class:`DataError` naming the file when it is
+    missing or damaged.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
+            if least_px is not None:
+                image.draft(None, (least_px, least_px))
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except Exception as error:  # a decoder given damaged bytes raises whatever it runs into
+        raise DataError(f"{path} cannot be decoded: {str(error).rstrip('.')}") from error
+
+
+def to_square(image: Image.Image, size_px: int, fit: Fit = "crop") -> Image.Image:
+    """Resize to ``size_px`` on each side, bicubic and antialiased; smaller images are enlarged.
+
+    ``crop`` keeps the largest centred square, ``squeeze`` the whole image at another aspect.
+    """
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side) if fit == "crop" else (0, 0, width, height)
+    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box)
+
+
+def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> list[Fault]:
+    """Decode every file wholly and name those that cannot be, in the order given."""
+
+    def fault_of(path: Path) -> Fault | None:
+        try:
+            read_image(path)
+        except DataError as error:
+            return Fault(path, str(error).removeprefix(f"{path} "))
+        return None
+
+    found = []
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        for done, fault in enumerate(pool.map(fault_of, paths), start=1):
+            if fault is not None:
+                found.append(fault)
+            if progress is not None:
+                progress(done, len(paths))
+    return found
+
+
+def decoding_threads() -> int:
+    """How many images to decode at once: Pillow leaves the interpreter free while it decodes."""
+    return min(16, os.cpu_count() or 1)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a level: Pillow's own conversion clips at 255
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,155 @@
+"""``metadata.jsonl`` and ``metadata.csv``: what each line says of its image, or why it cannot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from stackgan.data.examples import Fault, read_text
+
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
+
+_Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image as its captions' file describes it.
+
+    ``file_name`` is relative to the folder, with forward slashes; ``captions`` may be empty;
+    ``where`` is "metadata.jsonl, line 3" for messages.
+    """
+
+    file_name: str
+    captions: tuple[str, ...]
+    class_name: str | None = None
+    split: str | None = None
+    where: str = ""
+
+
+class _Unusable(Exception):
+    """A line that cannot be used; the message is a phrase that follows "line 3"."""
+
+
+def read_metadata(path: Path) -> tuple[list[Entry], list[Fault]]:
+    """Return one entry for each image ``path`` names, and a fault for each line it cannot use.
+
+    Lines that name one image are joined: its captions add up, class and split must agree.
+    Raises :class:`DataError` when the file cannot be opened.
+    """
+    entries: dict[str, Entry] = {}
+    found: list[Fault] = []
+    rows = _json_rows if path.suffix == ".jsonl" else _csv_rows
+    for line, row in rows(read_text(path)):
+        try:
+            if isinstance(row, _Unusable):
+                raise row
+            entry = _entry(row, f"{path.name}, line {line}")
+            known = entries.get(entry.file_name)
+            entries[entry.file_name] = entry if known is None else _joined(known, entry)
+        except _Unusable as problem:
+            found.append(Fault(path, f"line {line} {problem}"))
+    return list(entries.values()), found
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, _Unusable(f"is not JSON: {error}")
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            yield number, _Unusable(f"is {_said(row)}; expected an object with file_name and text")
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)  # spreadsheets of many countries write semicolons
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if None in row:
+                yield (
+                    reader.line_num,
+                    _Unusable("has more fields than the header; put captions in double quotes"),
+                )
+            else:
+                yield reader.line_num, {name.strip(): field for name, field in row.items()}
+    except csv.Error as error:
+        yield reader.line_num, _Unusable(f"is not CSV: {error}")
+
+
+def _entry(row: _Row, where: str) -> Entry:
+    for column in ("file_name", "text"):
+        if column not in row:
+            raise _Unusable(f"has no {column}; it has {', '.join(map(str, row)) or 'nothing'}")
+    return Entry(
+        _file_name(row["file_name"]),
+        _captions(row["text"]),
+        _word(row, "class") or _word(row, "label"),
+        _split(row),
+        where,
+    )
+
+
+def _joined(first: Entry, second: Entry) -> Entry:
+    for what, one, other in (
+        ("class", first.class_name, second.class_name),
+        ("split", first.split, second.split),
+    ):
+        if one != other:
+            raise _Unusable(f"gives {first.file_name} the {what} {other!r}; {first.where}: {one!r}")
+    captions = dict.fromkeys(first.captions + second.captions)
+    return Entry(first.file_name, tuple(captions), first.class_name, first.split, first.where)
+
+
+def _file_name(found: object) -> str:
+    """Return the name with forward slashes and without "." and ".."; it stays in the folder."""
+    if not isinstance(found, str) or not found.strip() or "\0" in found:
+        raise _Unusable(f"has the file_name {_said(found)}; expected the name of an image")
+    name = os.path.normpath(found.strip().replace("\\", "/")).replace("\\", "/")
+    if name.startswith(("/", "../")) or name in (".", "..") or PureWindowsPath(name).drive:
+        raise _Unusable(f"names {found!r}, which is not inside the folder")
+    return name
+
+
+def _captions(found: object) -> tuple[str, ...]:
+    """Return the sentences of a ``text`` field, stripped, without the empty ones."""
+    if isinstance(found, str) and found.lstrip().startswith("["):
+        try:
+            found = json.loads(found)
+        except ValueError:
+            found = [found]  # a caption that happens to begin with a bracket
+    sentences = [found] if isinstance(found, str) else [] if found is None else found
+    if not isinstance(sentences, list) or not all(isinstance(each, str) for each in sentences):
+        raise _Unusable(f"has the text {_said(found)}; expected a sentence or a list of sentences")
+    return tuple(" ".join(sentence.split()) for sentence in sentences if sentence.strip())
+
+
+def _word(row: _Row, column: str) -> str | None:
+    found = row.get(column)
+    if found is not None and not isinstance(found, str | int):
+        raise _Unusable(f"has the {column} {_said(found)}; expected a word or a number")
+    return None if found is None else str(found).strip() or None
+
+
+def _split(row: _Row) -> str | None:
+    found = _word(row, "split")
+    if found not in (None, "train", "test"):
+        raise _Unusable(f"has the split {found!r}; expected train or test")
+    return found
+
+
+def _said(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,67 @@
+"""The table of readers: a data set's name -> the module that reads and checks it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackgan.data import folder, oxford102, toy
+from stackgan.data.examples import Example, Fault, Split, check_split
+from stackgan.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one kind of data set is read and checked."""
+
+    about: str
+    read: Callable[..., list[Example]]
+    faults: Callable[..., tuple[int, list[Fault]]]
+
+    @property
+    def options(self) -> list[str]:
+        """Names of the options ``read`` takes beyond root and split."""
+        return list(inspect.signature(self.read).parameters)[2:]
+
+
+READERS = {
+    "oxford102": Reader(
+        "Oxford-102 flowers with ten captions each, split by class", oxford102.read, oxford102.faults
+    ),
+    "folder": Reader(
+        "your own images with metadata.jsonl, metadata.csv or a .txt beside each image",
+        folder.read,
+        folder.faults,
+    ),
+    "toy": Reader(
+        "coloured shapes drawn by `stackgan data toy`, some combinations held out",
+        toy.read,
+        toy.faults,
+    ),
+}
+
+
+def reader(name: str) -> Reader:
+    """Return the reader called ``name``; raises :class:`InputError` naming the nearest one."""
+    if name not in READERS:
+        raise InputError(f"data set {name!r} is unknown; {nearest(name, list(READERS))}")
+    return READERS[name]
+
+
+def read_examples(
+    name: str, root: Path, split: Split = "train", **options: object
+) -> list[Example]:
+    """Return the examples of data set ``name`` in the folder ``root``: sorted, deterministic.
+
+    ``options`` are the reader's own (``data list`` shows them). Raises :class:`InputError` for an
+    unknown name, split or option, :class:`DataError` when the folder does not hold such a data set.
+    """
+    chosen = reader(name)
+    check_split(split)
+    for option in options:
+        if option not in chosen.options:
+            hint = nearest(option, chosen.options) if chosen.options else "it takes none"
+            raise InputError(f"data set {name!r} has no option {option!r}; {hint}")
+    return chosen.read(Path(root), split, **options)

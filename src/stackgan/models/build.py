@@ -1,0 +1,86 @@
+"""From an :class:`~stackgan.config.Architecture` to networks: the one place that reads it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import nn
+
+from stackgan.config import Architecture
+from stackgan.models.discriminators import Discriminator
+from stackgan.models.stage1 import Stage1Generator
+from stackgan.models.stage2 import Stage2Generator
+
+
+def build_stage1(architecture: Architecture) -> Stage1Generator:
+    """Stage-I's generator, channels-last."""
+    a = architecture
+    generator = Stage1Generator(
+        a.embedding_dim,
+        a.condition_dim,
+        a.noise_dim,
+        a.stage1_generator_width,
+        conditioning=a.conditioning,
+        modulated=a.modulated,
+    )
+    return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build_stage2(architecture: Architecture) -> Stage2Generator:
+    """Stage-II's generator, channels-last."""
+    a = architecture
+    blocks = a.residual_blocks
+    generator = Stage2Generator(
+        a.embedding_dim,
+        a.condition_dim,
+        a.stage2_generator_width,
+        image_px=a.image_px,
+        residual_blocks=(2 if a.image_px == 128 else 4) if blocks is None else blocks,
+        conditioning=a.conditioning,
+        output=a.output,
+    )
+    return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Discriminator:
+    """The discriminator of ``stage``, channels-last."""
+    a = architecture
+    first = stage == 1
+    discriminator = Discriminator(
+        a.embedding_dim,
+        a.text_dim,
+        a.stage1_discriminator_width if first else a.stage2_discriminator_width,
+        image_px=64 if first else a.image_px,
+        normalisation=a.normalisation,
+        unconditional=a.unconditional,
+        minibatch_deviation=a.minibatch_deviation,
+        residual=a.residual_discriminator,
+        max_width=a.max_discriminator_width,
+    )
+    return discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def initialise(network: nn.Module, random: torch.Generator) -> None:
+    """Draw every weight anew from ``random``, so that a run depends on its seed alone.
+
+    Under batch normalisation N(0, 0.02) with gains N(1, 0.02), as the authors' code; without it
+    (the modern discriminators) He's normal, which keeps the signal's size through LeakyReLU 0.2.
+    A weight that a network starts at zero stays at zero.
+    """
+    batch = any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules())
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.weight.normal_(1.0, 0.02, generator=random)
+                module.bias.zero_()
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                weight = module.weight
+                if not weight.count_nonzero():
+                    continue
+                fan_in = weight[0].numel()
+                deviation = 0.02 if batch else math.sqrt(2 / 1.04 / fan_in)
+                weight.normal_(0.0, deviation, generator=random)
+                if module.bias is not None:
+                    module.bias.zero_()

@@ -1,0 +1,63 @@
+"""Conditioning Augmentation: from a sentence embedding to a Gaussian over conditions."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from stackgan.tensors import Condition, Embedding, Scalar
+
+ConditioningKind = Literal["linear", "bounded", "relu", "leaky_relu"]
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian over conditions, one for each caption."""
+
+    mean: Condition
+    log_var: Condition
+
+    def sample(self, eps: Condition | None) -> Condition:
+        """c = mean + sigma * eps; the mean itself where ``eps`` is None. Paper: section 3.2."""
+        if eps is None:
+            return self.mean
+        return self.mean + (0.5 * self.log_var).exp() * eps
+
+    def kl_to_standard(self) -> Scalar:
+        """KL(N(mean, sigma^2) || N(0, I)) in nats: summed over C, averaged over the batch.
+
+        Paper: section 3.2, the regularisation term of equations 2 and 4.
+        """
+        terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
+        return 0.5 * terms.sum(dim=1).mean()
+
+
+class ConditioningAugmentation(nn.Module):
+    """A fully connected layer from the embedding to mean and log-variance. Paper: section 3.2.
+
+    ``kind``: ``linear`` as the paper draws it; ``bounded`` keeps the log-variance within +-4 (the
+    modern preset: a layer that starts far off cannot overflow); ``relu`` and ``leaky_relu`` apply
+    that activation to the layer's output as the authors' PyTorch and TensorFlow code do.
+    """
+
+    def __init__(self, embedding_dim: int, condition_dim: int, kind: ConditioningKind) -> None:
+        super().__init__()
+        self.kind = kind
+        self.layer = nn.Linear(embedding_dim, 2 * condition_dim)
+
+    def forward(self, embedding: Embedding) -> Gaussian:
+        """Map [B, E] to a Gaussian over [B, C], in float32 whatever the surrounding precision."""
+        with torch.autocast(embedding.device.type, enabled=False):
+            y = self.layer(embedding.float())
+        if self.kind == "relu":
+            y = F.relu(y)
+        elif self.kind == "leaky_relu":
+            y = F.leaky_relu(y, 0.2)
+        mean, log_var = y.chunk(2, dim=1)
+        if self.kind == "bounded":
+            log_var = 4 * torch.tanh(log_var / 4)
+        elif self.kind == "leaky_relu":
+            log_var = 2 * log_var  # TF's layer gives log sigma
+        return Gaussian(mean, log_var)

@@ -1,0 +1,95 @@
+"""Matching-aware discriminators of both stages. Paper: sections 3.3 and 3.4.
+
+A discriminator is asked in two parts, so that the features of a real image serve both its own
+caption and a wrong one: ``features(images)``, then ``conditional(features, embedding)``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from stackgan.models.blocks import (
+    DownBlock,
+    JointLogits,
+    MinibatchDeviation,
+    Normalisation,
+    spectral,
+)
+from stackgan.tensors import Embedding, FeatureMap, Images, Logits
+
+
+class Discriminator(nn.Module):
+    """Image to 8 ``width`` maps of 4x4, joined with the compressed text to a logit.
+
+    Paper: section 4.1: down blocks to 4x4, the text compressed to Nd = 128 by a fully connected
+    layer, a 1x1 convolution over both, one decision node. For 128 and 256 there are more down
+    blocks, followed by 3x3 convolutions back to 8 ``width`` maps.
+
+    Args:
+        image_px: 64, 128 or 256.
+        width: maps after the first down block.
+        max_width: no map count grows past this many (None: no bound, as the paper).
+        unconditional: also a head that judges the image alone.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        text_dim: int,
+        width: int,
+        image_px: int = 64,
+        normalisation: Normalisation = "batch",
+        unconditional: bool = False,
+        minibatch_deviation: bool = False,
+        residual: bool = False,
+        max_width: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_px = image_px
+        downs = {64: 4, 128: 5, 256: 6}[image_px]
+        widths = [3] + [min(width * 2**k, max_width or width * 2**k) for k in range(downs)]
+        self.down = nn.Sequential(
+            *(
+                DownBlock(i, o, normalisation, first=k == 0, residual=residual)
+                for k, (i, o) in enumerate(zip(widths, widths[1:], strict=False))
+            )
+        )
+        compress: list[nn.Module] = []
+        channels = widths[-1]
+        while channels > 8 * width:
+            compress += _compress(channels, channels // 2, normalisation)
+            channels //= 2
+        self.compress = nn.Sequential(*compress)
+        self.deviation = MinibatchDeviation() if minibatch_deviation else None
+        channels += int(minibatch_deviation)
+        self.text = spectral(nn.Linear(embedding_dim, text_dim), normalisation)
+        self.joint = JointLogits(channels, text_dim, normalisation, hidden=8 * width)
+        self.alone = (
+            JointLogits(channels, 0, normalisation, hidden=8 * width) if unconditional else None
+        )
+
+    def features(self, images: Images) -> FeatureMap:
+        """Map images [B, 3, H, W] in [-1, 1] to features [B, F, 4, 4]; no text is read."""
+        x = self.compress(self.down(images.contiguous(memory_format=torch.channels_last)))
+        return x if self.deviation is None else self.deviation(x)
+
+    def conditional(self, features: FeatureMap, embedding: Embedding) -> Logits:
+        """The logit [B] of "this image is real and fits this caption"."""
+        return self.joint(features, F.leaky_relu(self.text(embedding), 0.2))
+
+    def unconditional(self, features: FeatureMap) -> Logits | None:
+        """The logit [B] of "this image is real", or None where there is no such head."""
+        return None if self.alone is None else self.alone(features, None)
+
+    def forward(self, images: Images, embedding: Embedding) -> Logits:
+        """The conditional logit of images with captions, in one call."""
+        return self.conditional(self.features(images), embedding)
+
+
+def _compress(in_channels: int, out_channels: int, normalisation: Normalisation) -> list[nn.Module]:
+    batch = normalisation == "batch"
+    conv = spectral(nn.Conv2d(in_channels, out_channels, 3, 1, 1, bias=not batch), normalisation)
+    norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
+    return [conv, norm, nn.LeakyReLU(0.2)]

@@ -1,0 +1,114 @@
+"""A trained generator made ready for sampling: fewer operations, the same function.
+
+The plain networks stay the reference that the tests compare with.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from stackgan.models.blocks import UpConv, transposed_kernel
+from stackgan.models.conditioning import ConditioningAugmentation
+
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
+Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+
+
+def fold_batchnorm(module: nn.Module) -> nn.Module:
+    """Fold every batch normalisation into the convolution or linear layer before it, in place.
+
+    In evaluation mode BN(Wx + b) = gW x + g(b - mean) + beta with g = gain / sqrt(var + eps), so the
+    layer carries it for nothing. An up block's 3x3 kernel becomes its 4x4 transposed one for good.
+    A normalisation with no such layer right before it stays. Returns ``module``, in evaluation mode
+    and without gradients.
+    """
+    module.eval().requires_grad_(False)
+    for parent in list(module.modules()):
+        for layer_name, norm_name in _pairs(parent):
+            layer = parent.get_submodule(layer_name)
+            norm = parent.get_submodule(norm_name)
+            if isinstance(layer, Weighted) and isinstance(norm, Norm):
+                _fold(layer, norm)
+                _replace(parent, norm_name, nn.Identity())
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, UpConv):
+                _replace(parent, name, _as_transposed(child))
+    return module
+
+
+def lower_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Store convolutions and linear layers in ``dtype``, in place; conditioning stays float32.
+
+    Spares autocast the cast of every weight at every call. Returns ``module``.
+    """
+    kept = {
+        id(inner)
+        for outer in module.modules()
+        if isinstance(outer, ConditioningAugmentation)
+        for inner in outer.modules()
+    }
+    for layer in module.modules():
+        if isinstance(layer, Weighted) and id(layer) not in kept:
+            layer.to(dtype)
+    return module
+
+
+def _pairs(parent: nn.Module) -> list[tuple[str, str]]:
+    """Names of (layer, the normalisation of its output) among and just below the children."""
+    names = [name for name, _ in parent.named_children()]
+    if isinstance(parent, nn.Sequential):
+        return list(pairwise(names))
+    pairs = []
+    for name in names:
+        norm = "norm" + name[4:] if name.startswith("conv") else f"{name}_norm"
+        if norm in names:
+            inner = dict(parent.get_submodule(norm).named_children())
+            pairs.append((name, f"{norm}.norm" if "norm" in inner else norm))
+    return pairs
+
+
+def _fold(layer: Weighted, norm: Norm) -> None:
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    gain = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        gain = gain * norm.weight
+    shift = -norm.running_mean * gain
+    if norm.bias is not None:
+        shift = shift + norm.bias
+    if layer.bias is not None:
+        shift = shift + layer.bias * gain
+    shape = [1] * layer.weight.dim()
+    shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0] = -1
+    layer.weight = _frozen(layer.weight * gain.view(shape))
+    layer.bias = _frozen(shift)
+
+
+def _as_transposed(layer: UpConv) -> nn.ConvTranspose2d:
+    """The 4x4 stride-2 transposed convolution that ``layer`` computes, its kernel kept."""
+    up = nn.ConvTranspose2d(
+        layer.in_channels,
+        layer.out_channels,
+        kernel_size=4,
+        stride=2,
+        padding=1,
+        bias=layer.bias is not None,
+        device="meta",
+    )
+    up.weight = _frozen(transposed_kernel(layer.weight))
+    if layer.bias is not None:
+        up.bias = _frozen(layer.bias)
+    return up.eval()
+
+
+def _replace(parent: nn.Module, path: str, child: nn.Module) -> None:
+    *above, name = path.split(".")
+    setattr(parent.get_submodule(".".join(above)), name, child)
+
+
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.detach(), requires_grad=False)

@@ -1,0 +1,78 @@
+"""Stage-I: from a caption's embedding and noise to a 64x64 sketch. Paper: section 3.3."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stackgan.models.blocks import ModulatedUpBlock, UpBlock
+from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind, Gaussian
+from stackgan.tensors import Condition, Embedding, Images, Noise
+
+
+class Generated(NamedTuple):
+    """What a generator returns: the images and the Gaussian its condition was drawn from."""
+
+    images: Images
+    gaussian: Gaussian
+
+
+class Stage1Generator(nn.Module):
+    """Embedding and noise to a 64x64 sketch. Paper: section 3.3, figure 2 (upper half).
+
+    [condition, noise] -> fully connected -> 8 ``width`` maps of 4x4 -> four up blocks that halve
+    the maps -> RGB. ``modulated`` (the modern preset) gives every block the latent again and the
+    8x8 and 16x16 blocks a second convolution.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        condition_dim: int,
+        noise_dim: int,
+        width: int,
+        conditioning: ConditioningKind = "linear",
+        modulated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.noise_dim = noise_dim
+        self.condition_dim = condition_dim
+        self.first_width = 8 * width
+        latent_dim = condition_dim + noise_dim
+        self.conditioning = ConditioningAugmentation(embedding_dim, condition_dim, conditioning)
+        self.project = nn.Linear(latent_dim, self.first_width * 16, bias=False)
+        self.project_norm = nn.BatchNorm1d(self.first_width * 16)
+        widths = [8 * width, 4 * width, 2 * width, width, width // 2]
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(
+            ModulatedUpBlock(i, o, latent_dim, refine=k < 2) if modulated else UpBlock(i, o)
+            for k, (i, o) in enumerate(pairs)
+        )
+        self.modulated = modulated
+        self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)
+
+    def forward(
+        self, embedding: Embedding, noise: Noise, eps: Condition | None = None
+    ) -> Generated:
+        """Draw one sketch for each row.
+
+        Args:
+            embedding: [B, E] from the text encoder.
+            noise: [B, Z], z ~ N(0, I).
+            eps: [B, C], eps ~ N(0, I) of the conditioning; None takes the mean (no CA).
+
+        Returns:
+            images [B, 3, 64, 64] in [-1, 1] and the Gaussian over conditions.
+        """
+        gaussian = self.conditioning(embedding)
+        latent = torch.cat([gaussian.sample(eps), noise], dim=1)
+        x = torch.relu(self.project_norm(self.project(latent)))
+        x = x.view(-1, self.first_width, 4, 4).contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            x = block(x, latent) if self.modulated else block(x)
+        return Generated(self._paint(x), gaussian)
+
+    def _paint(self, x: Tensor) -> Images:
+        return torch.tanh(self.rgb(x).float())

@@ -1,0 +1,107 @@
+"""Stage-II: reads the caption again and refines a 64x64 sketch. Paper: section 3.4."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from stackgan.models.blocks import ResidualBlock, UpBlock
+from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind
+from stackgan.models.stage1 import Generated
+from stackgan.tensors import Condition, Embedding, Images
+
+OutputKind = Literal["rgb", "residual"]
+
+
+class Stage2Generator(nn.Module):
+    """A sketch and the caption's embedding to a 256x256 (or 128x128) picture.
+
+    Paper: section 3.4, figure 2 (lower half): the sketch is down-sampled to 16x16, joined with this
+    stage's own condition, sent through residual blocks and up blocks (four to 256, three to 128).
+
+    ``output="residual"`` (modern preset): the picture is the enlarged sketch plus what the network
+    paints, which starts at zero; the sketch's 64x64 encoder map joins again at 64x64.
+    Differs: the paper paints the picture from nothing; starting from the sketch saves the long
+    first part of training, in which Stage-II learns to copy.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        condition_dim: int,
+        width: int,
+        image_px: int = 256,
+        residual_blocks: int = 4,
+        conditioning: ConditioningKind = "linear",
+        output: OutputKind = "rgb",
+    ) -> None:
+        super().__init__()
+        self.image_px = image_px
+        self.output = output
+        self.condition_dim = condition_dim
+        self.conditioning = ConditioningAugmentation(embedding_dim, condition_dim, conditioning)
+        self.encode = nn.ModuleList(
+            [
+                _down(3, width, 3, 1, norm=False),
+                _down(width, 2 * width, 4, 2),
+                _down(2 * width, 4 * width, 4, 2),
+            ]
+        )
+        # A 3x3 convolution over [features, replicated condition] (paper: "concatenated along the
+        # channel dimension"), its text half kept apart: the map it sees is constant.
+        self.join = nn.Conv2d(4 * width + condition_dim, 4 * width, 3, padding=1, bias=False)
+        self.join_norm = nn.BatchNorm2d(4 * width)
+        self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
+        ups = {128: 3, 256: 4}[image_px]
+        widths = [4 * width, 2 * width, width, width // 2, width // 4][: ups + 1]
+        self.up = nn.ModuleList(UpBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)
+        if output == "residual":
+            self.merge = nn.Conv2d(width, width, 1, bias=False)
+            nn.init.zeros_(self.rgb.weight)
+
+    def forward(
+        self, sketches: Images, embedding: Embedding, eps: Condition | None = None
+    ) -> Generated:
+        """Refine one picture for each row.
+
+        Args:
+            sketches: [B, 3, 64, 64] in [-1, 1].
+            embedding: [B, E]; eps: [B, C] or None as in Stage-I.
+
+        Returns:
+            images [B, 3, P, P] in [-1, 1], P = ``image_px``, and the Gaussian over conditions.
+        """
+        gaussian = self.conditioning(embedding)
+        condition = gaussian.sample(eps)
+        x = early = self.encode[0](sketches)
+        for down in list(self.encode)[1:]:
+            x = down(x)
+        spread = condition[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)
+        x = F.relu(self.join_norm(self.join(torch.cat([x, spread], dim=1))))
+        x = self.residual(x)
+        for block in self.up:
+            x = block(x)
+            if self.output == "residual" and x.shape[2] == 64:
+                x = x + self.merge(early)
+        painted = self.rgb(x).float()
+        if self.output == "rgb":
+            return Generated(torch.tanh(painted), gaussian)
+        return Generated((enlarge(sketches, self.image_px) + painted).clamp(-1, 1), gaussian)
+
+
+def _down(in_channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=not norm)
+    ]
+    if norm:
+        layers.append(nn.BatchNorm2d(out_channels))
+    return nn.Sequential(*layers, nn.ReLU())
+
+
+def enlarge(images: Images, size_px: int) -> Images:
+    """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75), float32."""
+    return F.interpolate(images.float(), (size_px, size_px), mode="bicubic", align_corners=False)

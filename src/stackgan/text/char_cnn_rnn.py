@@ -1,0 +1,295 @@
+"""The char-CNN-RNN text encoder: characters -> convolutions -> recurrence -> mean -> embedding.
+
+Paper: char-CNN-RNN (Reed et al., CVPR 2016), section 4; the GRU is the ICML 2016 birds variant's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stackgan.errors import InputError, ModelError
+from stackgan.tensors import Embedding
+from stackgan.text.alphabet import ALPHABET, LENGTH, numbers
+
+FORMAT = "stackgan-encoder/1"
+KIND = "char-cnn-rnn"
+FILE_NAME = "text_encoder.safetensors"
+EXTRA_PREFIXES = ("image_projection.", "image_network.", "joint.")
+
+Recurrence = Literal["rnn", "gru"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a char-CNN-RNN is built from; the defaults are the published CVPR birds and flowers."""
+
+    conv1: int = 384
+    """Maps of the first convolution."""
+    conv2: int = 512
+    """Maps of the second convolution."""
+    hidden: int = 256
+    """Maps of the third convolution and units of the recurrent net."""
+    dim: int = 1024
+    """Numbers in an embedding."""
+    recurrence: Recurrence = "rnn"
+    """Reed's plain recurrent net, or his GRU."""
+    third_pool: bool = True
+    """Pool 3/2 after the third convolution (8 steps); without it there are 18 (ICML birds)."""
+
+
+def _conv(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    """Width-4 convolution along time of [B, T, channels], as one matrix product."""
+    windows = x.unfold(1, 4, 1).flatten(2)  # B, T - 3, channels * 4
+    return F.linear(windows, layer.weight.flatten(1), layer.bias)
+
+
+def _pool_threshold(x: Tensor, stride: int = 3) -> Tensor:
+    """Max-pool [B, T, channels] by 3 along time, then zero what is not over 1e-6.
+
+    The published order is threshold, then pool; both are monotone, so the result is the same.
+    """
+    pooled = F.max_pool1d(x.transpose(1, 2), 3, stride).transpose(1, 2)
+    return F.threshold(pooled, 1e-6, 0.0)
+
+
+class Recurrent(nn.Module):
+    """Reed's recurrent nets; the first state knows no gate and no hidden bias."""
+
+    def __init__(self, size: int, kind: Recurrence) -> None:
+        super().__init__()
+        self.kind = kind
+        self.i2h = nn.Linear(size, size)
+        self.h2h = nn.Linear(size, size)
+        if kind == "gru":
+            self.i2h_update = nn.Linear(size, size)
+            self.h2h_update = nn.Linear(size, size)
+            self.i2h_reset = nn.Linear(size, size)
+            self.h2h_reset = nn.Linear(size, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean of all states, [B, hidden], of [B, T, hidden]."""
+        inputs = self.i2h(x).unbind(1)
+        gru = self.kind == "gru"
+        state = inputs[0].tanh() if gru else inputs[0].relu()
+        total = state
+        if gru:
+            updates, resets = self.i2h_update(x).unbind(1), self.i2h_reset(x).unbind(1)
+        for step in range(1, len(inputs)):
+            if gru:
+                update = torch.sigmoid(updates[step] + self.h2h_update(state))
+                reset = torch.sigmoid(resets[step] + self.h2h_reset(state))
+                candidate = torch.tanh(inputs[step] + self.h2h(reset * state))
+                state = update * candidate + (1 - update) * state
+            else:
+                state = torch.relu(inputs[step] + self.h2h(state))
+            total = total + state
+        return total / len(inputs)
+
+
+class CharCnnRnn(nn.Module):
+    """Caption -> embedding; implements :class:`stackgan.text.TextEncoder`.
+
+    Parameter names are those of the published weights. ``vocabulary`` holds the words of the
+    captions it was trained on, ``extra`` the tensors that travel in its file beside its own (the
+    image side of the joint embedding), ``notes`` further strings of the file's metadata.
+    """
+
+    def __init__(
+        self,
+        sizes: Sizes | None = None,
+        *,
+        name: str = KIND,
+        vocabulary: Iterable[str] = (),
+        extra: Mapping[str, Tensor] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.sizes = sizes = sizes or Sizes()
+        self.name = name
+        self.vocabulary = frozenset(vocabulary)
+        self.extra = dict(extra or {})
+        self.notes = dict(notes or {})
+        self.file_dtype = torch.bfloat16
+        self.conv1 = nn.Conv1d(len(ALPHABET), sizes.conv1, 4)
+        self.conv2 = nn.Conv1d(sizes.conv1, sizes.conv2, 4)
+        self.conv3 = nn.Conv1d(sizes.conv2, sizes.hidden, 4)
+        self.rnn = Recurrent(sizes.hidden, sizes.recurrence)
+        self.emb_proj = nn.Linear(sizes.hidden, sizes.dim)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in an embedding."""
+        return self.sizes.dim
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the file :meth:`save` writes, whatever its name."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def forward(self, characters: Tensor) -> Embedding:
+        """Embed int64 [B, 201] from :func:`stackgan.text.alphabet.numbers`, with gradients."""
+        x = self._conv1(characters)  # B, 198, conv1
+        x = _pool_threshold(x)  # B, 66, conv1
+        x = _pool_threshold(_conv(x, self.conv2))  # B, 63 -> 21, conv2
+        x = _conv(x, self.conv3)  # B, 18, hidden
+        x = _pool_threshold(x, 2) if self.sizes.third_pool else F.threshold(x, 1e-6, 0.0)
+        embedding: Tensor = self.emb_proj(self.rnn(x))
+        return embedding
+
+    def _conv1(self, characters: Tensor) -> Tensor:
+        """Convolve one-hot characters: the sum of four looked-up columns and the bias."""
+        columns = self.conv1.weight.permute(2, 1, 0)  # 4, 70, conv1
+        table = F.pad(columns, (0, 0, 0, 1)).flatten(0, 1)  # a zero row for "no character"
+        places = torch.arange(4, device=characters.device) * (len(ALPHABET) + 1)
+        windows = characters.unfold(1, 4, 1) + places  # B, 198, 4
+        summed = F.embedding_bag(windows.flatten(0, 1), table, mode="sum")
+        bias = self.conv1.bias
+        return summed.view(*windows.shape[:2], -1) + (0.0 if bias is None else bias)
+
+    @torch.inference_mode()
+    def _encode(self, captions: Sequence[str], batch_size: int) -> Tensor:
+        device = self.conv1.weight.device
+        parts = [
+            self(numbers(captions[start : start + batch_size]).to(device)).float()
+            for start in range(0, len(captions), batch_size)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, self.dim, device=device)
+
+    def encode(self, captions: Sequence[str], batch_size: int = 256) -> Embedding:
+        """Embed captions, float32 [B, E], without gradient; a caption's result knows no other's.
+
+        Raises:
+            InputError: ``captions`` is one string, or one of them is empty.
+        """
+        if isinstance(captions, str):
+            raise InputError("encode takes a list of captions, not one string: put it in brackets")
+        return self._encode(captions, batch_size).clone()
+
+    def to_bytes(self, dtype: torch.dtype | None = None) -> bytes:
+        """Return the whole file: safetensors with metadata, matrices in ``dtype``, vectors float32.
+
+        Without ``dtype`` matrices are stored as in the file this encoder came from, else in bf16.
+        """
+        dtype = dtype or self.file_dtype
+        tensors = {**self.state_dict(), **self.extra}
+        stored = {
+            key: value.detach().to("cpu", dtype if value.ndim > 1 else torch.float32).contiguous()
+            for key, value in tensors.items()
+        }
+        return _in_order(to_safetensors(stored, metadata=self._metadata()))
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            **self.notes,
+            "format": FORMAT,
+            "kind": KIND,
+            "name": self.name,
+            "alphabet": ALPHABET,
+            "length": str(LENGTH),
+            "sizes": json.dumps(asdict(self.sizes)),
+            "vocabulary": json.dumps(sorted(self.vocabulary), ensure_ascii=False),
+        }
+
+    def save(self, path: Path, dtype: torch.dtype | None = None) -> Path:
+        """Write the encoder's file, atomically; ``path`` may be a folder. Returns the file.
+
+        What is computed afterwards is what the file holds only after :meth:`load`: bf16 rounds.
+        """
+        file = path if path.suffix == ".safetensors" else path / FILE_NAME
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(file.name + ".partial")
+        partial.write_bytes(self.to_bytes(dtype))
+        partial.replace(file)
+        return file
+
+    @classmethod
+    def load(cls, path: Path) -> CharCnnRnn:
+        """Read an encoder's file (or the folder that holds it); compute in float32, in eval mode.
+
+        Raises:
+            ModelError: no such file, another format, or tensors that do not fit its sizes.
+        """
+        file = path / FILE_NAME if path.is_dir() else path
+        metadata, tensors = _read(file)
+        encoder = cls._from_metadata(file, metadata)
+        own = {key: value for key, value in tensors.items() if not key.startswith(EXTRA_PREFIXES)}
+        expected = {key: value.shape for key, value in encoder.state_dict().items()}
+        if expected != {key: value.shape for key, value in own.items()}:
+            odd = sorted(
+                key
+                for key in expected.keys() | own.keys()
+                if key not in own or expected.get(key) != own[key].shape
+            )
+            raise ModelError(f"{file}: tensor {odd[0]!r} is missing, unknown or of another shape")
+        encoder.file_dtype = own["conv1.weight"].dtype
+        encoder.load_state_dict({key: value.float() for key, value in own.items()})
+        encoder.extra = {
+            key: value.float() for key, value in tensors.items() if key not in own
+        }
+        return encoder.eval().requires_grad_(False)
+
+    @classmethod
+    def _from_metadata(cls, file: Path, metadata: dict[str, str]) -> CharCnnRnn:
+        try:
+            sizes = Sizes(**json.loads(metadata["sizes"]))
+            vocabulary = [str(word) for word in json.loads(metadata["vocabulary"])]
+            name, alphabet, length = (metadata[key] for key in ("name", "alphabet", "length"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{file}: the metadata of this encoder is damaged: {error}") from None
+        numbers_found = (sizes.conv1, sizes.conv2, sizes.hidden, sizes.dim)
+        fits = all(isinstance(size, int) and 0 < size <= 65536 for size in numbers_found)
+        if not fits or sizes.recurrence not in get_args(Recurrence):
+            raise ModelError(f"{file}: the sizes of this encoder make no network: {sizes}")
+        if alphabet != ALPHABET or length != str(LENGTH):
+            raise ModelError(
+                f"{file} reads {len(alphabet)} characters to {length}, "
+                f"expected the published {len(ALPHABET)} to {LENGTH}"
+            )
+        known = {"format", "kind", "name", "alphabet", "length", "sizes", "vocabulary"}
+        notes = {key: value for key, value in metadata.items() if key not in known}
+        with torch.device("meta"):
+            encoder = cls(sizes, name=name, vocabulary=vocabulary, notes=notes)
+        return encoder.to_empty(device="cpu")
+
+
+def _in_order(file: bytes) -> bytes:
+    """Return the same safetensors file with its header's keys sorted.
+
+    The library writes metadata in the order of a hash map, another one each time; the same encoder
+    must be the same bytes.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[end:]
+
+
+def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return metadata and tensors of an encoder file; nothing in it is ever executed."""
+    if not file.is_file():
+        raise ModelError(
+            f"{file}: no such encoder file; make one with `stackgan encoder train --out DIR`"
+        )
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = dict(opened.metadata() or {})
+            if (metadata.get("format"), metadata.get("kind")) != (FORMAT, KIND):
+                found = metadata.get("format", "another safetensors file")
+                raise ModelError(f"{file} is {found!r}, expected a text encoder ({FORMAT}, {KIND})")
+            return metadata, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{file} is not a safetensors file, expected one that `stackgan encoder train` wrote "
+            f"(published .pth files go through `stackgan import`): {error}"
+        ) from None

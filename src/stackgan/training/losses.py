@@ -1,0 +1,92 @@
+"""The arithmetic of training: adversarial losses, gradient penalty. No optimizer, no side effect.
+
+All losses take logits (before a sigmoid), average over the batch and are in nats.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stackgan.tensors import Images, Logits, Scalar
+
+LossKind = Literal["minimax", "logistic", "hinge"]
+
+
+class DiscriminatorLoss(NamedTuple):
+    """The three answers a matching-aware discriminator is graded on."""
+
+    real: Scalar  # a real image with its own caption, to be called real
+    wrong: Scalar  # a real image with another image's caption, to be called fake
+    fake: Scalar  # a generated image with the caption it was made from, to be called fake
+
+    def total(self) -> Scalar:
+        """real + (wrong + fake) / 2: the two groups of negatives weigh as much as the positives.
+
+        Paper: section 3.3 names the groups; the weights are those of GAN-CLS (Reed et al., ICML
+        2016, algorithm 1) and of the authors' code.
+        """
+        return self.real + 0.5 * (self.wrong + self.fake)
+
+
+def called_real(logits: Logits, kind: LossKind) -> Scalar:
+    """The loss of logits that should say "real": -log sigmoid, or hinge max(0, 1 - logit)."""
+    return F.relu(1 - logits).mean() if kind == "hinge" else F.softplus(-logits).mean()
+
+
+def called_fake(logits: Logits, kind: LossKind) -> Scalar:
+    """The loss of logits that should say "fake": -log(1 - sigmoid), or hinge max(0, 1 + logit)."""
+    return F.relu(1 + logits).mean() if kind == "hinge" else F.softplus(logits).mean()
+
+
+def discriminator_loss(
+    real: Logits, wrong: Logits, fake: Logits, kind: LossKind
+) -> DiscriminatorLoss:
+    """Grade the conditional head. Paper: section 3.3, equation 1; section 3.4, equation 3."""
+    return DiscriminatorLoss(
+        called_real(real, kind), called_fake(wrong, kind), called_fake(fake, kind)
+    )
+
+
+def unconditional_loss(real: Logits, fake: Logits, kind: LossKind) -> Scalar:
+    """Grade the head that reads no text (StackGAN-v2, section 3.2; modern preset)."""
+    return called_real(real, kind) + called_fake(fake, kind)
+
+
+def generator_loss(fake: Logits, kind: LossKind) -> Scalar:
+    """What the generator pays for its fakes' logits.
+
+    ``minimax`` is log(1 - D) to the letter (Paper: equations 2 and 4), ``logistic`` the
+    non-saturating -log D, ``hinge`` the mean of -D.
+    """
+    if kind == "minimax":
+        return -F.softplus(fake).mean()
+    if kind == "hinge":
+        return -fake.mean()
+    return F.softplus(-fake).mean()
+
+
+def gradient_penalty(images: Images, logits: Logits) -> Scalar:
+    """R1: squared gradient of the logits at real images, summed over pixels, averaged over B.
+
+    Differs: not in the paper (Mescheder et al., 2018). ``images`` must require gradients; computed
+    in float32.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def pixel_loss(images: Images, target: Images) -> Scalar:
+    """Mean absolute difference over all entries (Stage-II of the modern preset)."""
+    return F.l1_loss(images.float(), target.float())
+
+
+def shrink(images: Images, size_px: int) -> Tensor:
+    """Reduce [B, 3, H, W] to ``size_px`` by antialiased bicubic interpolation, float32, in [-1, 1]."""
+    small = F.interpolate(
+        images.float(), (size_px, size_px), mode="bicubic", antialias=True, align_corners=False
+    )
+    return small.clamp(-1, 1)

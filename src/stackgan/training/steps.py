@@ -1,0 +1,287 @@
+"""One training step of either stage: batch -> losses -> gradients -> weights."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stackgan.config import StageSettings
+from stackgan.models.conditioning import Gaussian
+from stackgan.models.discriminators import Discriminator
+from stackgan.models.stage1 import Stage1Generator
+from stackgan.models.stage2 import Stage2Generator
+from stackgan.tensors import Embedding, Images, Pixels, Scalar, to_images
+from stackgan.training.augment import augment
+from stackgan.training.losses import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    pixel_loss,
+    shrink,
+    unconditional_loss,
+)
+
+
+class StepBatch(NamedTuple):
+    """What a step reads of its batch, on the networks' device."""
+
+    pixels: Pixels
+    embedding: Embedding
+    wrong_embedding: Embedding
+
+
+@dataclass
+class Stage:
+    """Everything the training of one stage holds and changes.
+
+    ``sketcher`` is the frozen Stage-I of Stage-II's training: in eval mode, never updated, its
+    batch normalisation's statistics included. None in Stage-I and while Stage-II trains on
+    shrunken photographs alone.
+    """
+
+    generator: Stage1Generator | Stage2Generator
+    discriminator: Discriminator
+    settings: StageSettings
+    generator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
+    average: Stage1Generator | Stage2Generator | None = None
+    sketcher: Stage1Generator | None = None
+    bf16: bool = False
+    step: int = 0
+    """Steps done."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.generator.parameters()).device
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Autocast to bf16 where the run computes in it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+class Fakes(NamedTuple):
+    """A step's generated images and what they were made from."""
+
+    images: Images
+    gaussian: Gaussian
+    sketches: Images | None
+    pairs: int  # the first so many were made from shrunken photographs
+
+
+def make_stage(
+    generator: Stage1Generator | Stage2Generator,
+    discriminator: Discriminator,
+    settings: StageSettings,
+    sketcher: Stage1Generator | None = None,
+    bf16: bool = False,
+) -> Stage:
+    """Put networks, optimizers and the averaged generator of one stage together."""
+
+    def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam(network.parameters(), lr, settings.betas, fused=True)
+
+    average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
+    if sketcher is not None:
+        sketcher.eval().requires_grad_(False)
+    return Stage(
+        generator.train(),
+        discriminator.train(),
+        settings,
+        adam(generator, settings.generator_lr),
+        adam(discriminator, settings.discriminator_lr),
+        average,
+        sketcher,
+        bf16,
+    )
+
+
+def train_step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[str, Tensor]:
+    """Update discriminator, generator and running average once.
+
+    The generator pays for the same fakes that the discriminator was just trained on, as the
+    authors' PyTorch code does. Returns scalars that are still on the device (no synchronisation).
+    """
+    real = to_images(batch.pixels)
+    with stage.precision():
+        fakes = _synthesise(stage, real, batch.embedding, random)
+    report = {}
+    alone = stage.step < stage.settings.pixel_steps
+    if not alone:
+        report.update(_update_discriminator(stage, real, batch, fakes.images.detach(), random))
+    report.update(_update_generator(stage, real, batch.embedding, fakes, random, alone))
+    stage.step += 1
+    if stage.average is not None:
+        update_average(stage.average, stage.generator, stage.settings.average, stage.step)
+    return report
+
+
+def _synthesise(
+    stage: Stage, real: Images, embedding: Embedding, random: torch.Generator
+) -> Fakes:
+    """Generate one image for each caption of the batch."""
+    generator = stage.generator
+
+    def draw(dim: int) -> Tensor:
+        return torch.randn(len(real), dim, generator=random).to(real.device)
+
+    if isinstance(generator, Stage1Generator):
+        noise, eps = draw(generator.noise_dim), draw(generator.condition_dim)
+        images, gaussian = generator(embedding, noise, eps)
+        return Fakes(images, gaussian, None, 0)
+    sketches, pairs = _sketches(stage, real, embedding, draw)
+    images, gaussian = generator(sketches, embedding, draw(generator.condition_dim))
+    return Fakes(images, gaussian, sketches, pairs)
+
+
+def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tuple[Images, int]:
+    """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
+    settings = stage.settings
+    batch = len(real)
+    only_pairs = stage.step < settings.pair_steps or stage.sketcher is None
+    pairs = batch if only_pairs else round(settings.pair_share * batch)
+    parts = [shrink(real[:pairs], 64)] if pairs else []
+    if pairs < batch and stage.sketcher is not None:
+        sketcher = stage.sketcher
+        with torch.no_grad():
+            noise, eps = draw(sketcher.noise_dim), draw(sketcher.condition_dim)
+            parts.append(sketcher(embedding[pairs:], noise[pairs:], eps[pairs:]).images)
+    return torch.cat(parts).contiguous(memory_format=torch.channels_last), pairs
+
+
+def _update_discriminator(
+    stage: Stage, real: Images, batch: StepBatch, fake: Images, random: torch.Generator
+) -> dict[str, Tensor]:
+    """One step of D. Paper: section 3.3, equation 1; section 3.4, equation 3."""
+    settings, discriminator = stage.settings, stage.discriminator
+    seen = augment(real, settings.augment, random)
+    with stage.precision():
+        # The features of the real images serve both captions.
+        features = discriminator.features(seen)
+        fake_features = discriminator.features(augment(fake, settings.augment, random))
+        answers = (
+            discriminator.conditional(features, batch.embedding),
+            discriminator.conditional(features, batch.wrong_embedding),
+            discriminator.conditional(fake_features, batch.embedding),
+        )
+        loss = discriminator_loss(*answers, settings.loss).total()
+        alone = discriminator.unconditional(features)
+        fake_alone = discriminator.unconditional(fake_features)
+    if alone is not None and fake_alone is not None:
+        loss = loss + unconditional_loss(alone, fake_alone, settings.loss)
+    report = {
+        "d_loss": loss.detach(),
+        "d_real": answers[0].detach().sigmoid().mean(),
+        "d_wrong": answers[1].detach().sigmoid().mean(),
+        "d_fake": answers[2].detach().sigmoid().mean(),
+    }
+    if settings.r1_weight and stage.step % settings.r1_every == 0:
+        penalty = _penalty(discriminator, seen, batch.embedding)
+        loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
+        report["r1"] = penalty.detach()
+    report["d_gradient"] = _descend(stage.discriminator_optimizer, loss)
+    return report
+
+
+def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding) -> Scalar:
+    """R1 at real images with their own captions, both heads, in float32."""
+    images = images.detach().requires_grad_(True)
+    features = discriminator.features(images)
+    logits = discriminator.conditional(features, embedding)
+    alone = discriminator.unconditional(features)
+    return gradient_penalty(images, logits if alone is None else logits + alone)
+
+
+def _update_generator(
+    stage: Stage,
+    real: Images,
+    embedding: Embedding,
+    fakes: Fakes,
+    random: torch.Generator,
+    pixels_alone: bool,
+) -> dict[str, Tensor]:
+    """One step of G. Paper: section 3.3, equation 2; section 3.4, equation 4."""
+    settings, discriminator = stage.settings, stage.discriminator
+    kl = fakes.gaussian.kl_to_standard()
+    loss = settings.kl_weight * kl
+    report = {"kl": kl.detach()}
+    if not pixels_alone:
+        discriminator.requires_grad_(False)
+        with stage.precision():
+            features = discriminator.features(augment(fakes.images, settings.augment, random))
+            logits = discriminator.conditional(features, embedding)
+            alone = discriminator.unconditional(features)
+        discriminator.requires_grad_(True)
+        adversarial = generator_loss(logits, settings.loss)
+        if alone is not None:
+            adversarial = adversarial + generator_loss(alone, settings.loss)
+        report["g_loss"] = adversarial.detach()
+        loss = loss + adversarial
+    if settings.pixel_weight and fakes.pairs:
+        difference = pixel_loss(fakes.images[: fakes.pairs], real[: fakes.pairs])
+        report["pixel"] = difference.detach()
+        loss = loss + settings.pixel_weight * difference
+    if settings.sketch_weight and fakes.sketches is not None:
+        difference = pixel_loss(shrink(fakes.images, 64), fakes.sketches)
+        report["sketch"] = difference.detach()
+        loss = loss + settings.sketch_weight * difference
+    report["g_gradient"] = _descend(stage.generator_optimizer, loss)
+    return report
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Scalar) -> Scalar:
+    """Backpropagate, step, and return the gradient's norm."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [
+        p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+    ]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    optimizer.step()
+    return norm
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged generator towards the trained one, statistics of BN included.
+
+    average <- d average + (1 - d) generator, d = min(``decay``, (1 + step) / (10 + step)): early
+    on the average follows quickly and forgets the start.
+    """
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    mine, theirs = average.state_dict(), generator.state_dict()
+    floating = [name for name, value in mine.items() if value.is_floating_point()]
+    torch._foreach_lerp_([mine[n] for n in floating], [theirs[n] for n in floating], weight)
+    for name in mine.keys() - set(floating):
+        mine[name].copy_(theirs[name])
+
+
+def learning_rate(settings: StageSettings, step: int, steps_per_epoch: int) -> float:
+    """The factor on both rates at ``step`` (0 is the first).
+
+    Halved every ``halve_every_epochs`` epochs (Paper: section 4.1); from ``decay_from`` of all the
+    steps on it falls linearly to a hundredth.
+    """
+    factor = 1.0
+    if settings.halve_every_epochs is not None:
+        factor = 0.5 ** (step // steps_per_epoch // settings.halve_every_epochs)
+    start = settings.decay_from * settings.steps
+    if step > start:
+        factor *= max(0.01, (settings.steps - step) / (settings.steps - start))
+    return factor
+
+
+def set_learning_rate(stage: Stage, factor: float) -> None:
+    """Give both optimizers their rates times ``factor``."""
+    settings = stage.settings
+    for optimizer, rate in (
+        (stage.generator_optimizer, settings.generator_lr),
+        (stage.discriminator_optimizer, settings.discriminator_lr),
+    ):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * factor
