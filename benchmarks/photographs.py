@@ -1,8 +1,8 @@
 """The real photographs the benchmarks compare with: which, in which order, with which captions.
 
-Shared by ``flowers.py`` and ``colour_judge.py``. Reads the layouts of ``oxford102/`` (64x64 copies with
-captions; which caption belongs to which photograph is an inferred join) and ``flowers_hires/``
-(folders of species, 224 to 227 px, enlarged here to 256 by Pillow's bicubic).
+Shared by ``flowers.py`` and ``colour_judge.py``. Reads ``oxford102/`` (64x64 copies with captions;
+which caption belongs to which photograph is an inferred join) and ``flowers_hires/`` (folders of
+species, 224 to 227 px, enlarged here to 256 by Pillow's bicubic).
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stackgan.data import read_examples
+from stackgan.data.examples import Split
+from stackgan.data.images import read_image, to_square
 from stackgan.errors import DataError
 from stackgan.models.features import EfficientNetLite
 
@@ -50,25 +53,14 @@ class Photographs:
         )
 
 
-def oxford(data_root: Path, split: str) -> Photographs:
+def oxford(data_root: Path, split: Split) -> Photographs:
     """Return the captioned 64x64 photographs of a split ("test": 840, "train": 5,652), by name."""
-    root = data_root / "oxford102"
-    listed = root / ("testclasses.txt" if split == "test" else "trainvalclasses.txt")
-    if not listed.is_file():
-        raise DataError(f"{listed} is missing; --data-root is the folder that holds oxford102/")
-    found: list[tuple[str, str, tuple[str, ...]]] = []
-    for group in listed.read_text().split():
-        for file in (root / "text_c10" / group).glob("*.txt"):
-            captions = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
-            if captions:
-                found.append((file.stem, group, captions))
-    found.sort()
-    pixels = [_opened(root / "jpg" / f"{name}.jpg", 64) for name, _, _ in found]
+    examples = read_examples("oxford102", data_root / "oxford102", split)
     return Photographs(
-        _stacked(pixels),
-        [name for name, _, _ in found],
-        [captions for _, _, captions in found],
-        [group for _, group, _ in found],
+        _stacked([read_image(example.image) for example in examples]),
+        [example.image.stem for example in examples],
+        [example.captions for example in examples],
+        [str(example.class_name) for example in examples],
     )
 
 
@@ -89,7 +81,7 @@ def hires(data_root: Path, split: str) -> Photographs:
     if split == "test":
         captions = _species_captions([name for name, _ in files], oxford(data_root, "test"))
     return Photographs(
-        _stacked([_opened(file, 256) for _, file in files]),
+        _stacked([to_square(read_image(file), 256) for _, file in files]),
         [f"{name}/{file.name}" for name, file in files],
         captions,
         [name for name, _ in files],
@@ -98,7 +90,9 @@ def hires(data_root: Path, split: str) -> Photographs:
 
 def resized(pixels: Tensor, size_px: int, resampling: Image.Resampling) -> Tensor:
     """Resize each picture by one of Pillow's resamplers, antialiased."""
-    return _stacked([picture.resize((size_px, size_px), resampling) for picture in pictures(pixels)])
+    return _stacked(
+        [picture.resize((size_px, size_px), resampling) for picture in pictures(pixels)]
+    )
 
 
 def pictures(pixels: Tensor) -> list[Image.Image]:
@@ -140,14 +134,6 @@ def _species_captions(species: list[str], captioned: Photographs) -> list[tuple[
         result.append(of_class[seen[name] % len(of_class)])
         seen[name] += 1
     return result
-
-
-def _opened(file: Path, size_px: int) -> Image.Image:
-    with Image.open(file) as opened:
-        picture = opened.convert("RGB")
-    if picture.size != (size_px, size_px):
-        picture = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
-    return picture
 
 
 def _stacked(images: Sequence[Image.Image]) -> Tensor:

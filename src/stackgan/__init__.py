@@ -3,7 +3,7 @@
 The path of a sentence, file by file::
 
     caption --text/char_cnn_rnn--> embedding --models/conditioning--> condition
-            --models/stage1--> sketch 64x64 --models/stage2--> picture 256x256      all in pipeline.py
+            --models/stage1--> sketch 64x64 --models/stage2--> picture 256x256    all in pipeline.py
 
 The path of your photographs::
 

@@ -74,8 +74,8 @@ class StageSettings(_Frozen):
     """Adam's step for D."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
-    halve_every_epochs: int | None = Field(100, ge=1)
-    """The rates halve every so many epochs; None: never. Paper: 100."""
+    halve_every_epochs: int = Field(100, ge=0)
+    """The rates halve every so many epochs; 0: never. Paper: 100."""
     decay_from: float = Field(1.0, ge=0, le=1)
     """From this share of the steps on the rates fall linearly to a hundredth (modern)."""
     loss: Literal["minimax", "logistic", "hinge"] = "minimax"

@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -62,8 +62,10 @@ class LoadedModel:
             from stackgan.models.build import build_discriminator
 
             if DISCRIMINATOR not in self.config["files"]:
-                raise ModelError(f"{self.folder} holds no {DISCRIMINATOR}: it was saved without one")
-            stage = 1 if self.stage2 is None else 2
+                raise ModelError(
+                    f"{self.folder} holds no {DISCRIMINATOR}: it was saved without one"
+                )
+            stage: Literal[1, 2] = 1 if self.stage2 is None else 2
             with torch.device("meta"):
                 network = build_discriminator(self.architecture, stage)
             weights = _read_weights(self.folder, DISCRIMINATOR, self.config)
@@ -252,31 +254,40 @@ def file_sha256(path: Path) -> str:
 def _matching_encoder(
     folder: Path, config: Mapping[str, Any], given: TextEncoder | None
 ) -> TextEncoder:
+    """The encoder the generators were trained with: the folder's own, or the one given."""
     wanted = config["encoder"]
-    encoder = given
-    if encoder is None:
-        from stackgan.text import load_encoder
+    if given is not None:
+        _require_same(folder, wanted, given.name, given.sha256)
+        return given
+    from stackgan.text import load_encoder
 
-        if not wanted.get("file"):
-            raise ModelError(
-                f"{folder} keeps no encoder: load {wanted['name']!r} (sha256 "
-                f"{str(wanted['sha256'])[:12]}) and pass it as encoder="
-            )
-        _require_file(folder, ENCODER)
-        try:
-            encoder = load_encoder(folder / ENCODER)
-        except Exception:
-            _verify(folder, ENCODER, config)
-            raise
-    if encoder.sha256 != wanted["sha256"]:
+    if not wanted.get("file"):
         raise ModelError(
-            f"{folder} was trained with encoder {wanted['name']!r} (sha256 "
-            f"{str(wanted['sha256'])[:12]}), not with {encoder.name!r} ({encoder.sha256[:12]}); "
-            "give it the encoder it was trained with"
+            f"{folder} keeps no encoder: load {wanted['name']!r} (sha256 "
+            f"{str(wanted['sha256'])[:12]}) and pass it as encoder="
         )
-    if given is None:
+    _require_file(folder, ENCODER)
+    intact = file_sha256(folder / ENCODER) == config["files"].get(ENCODER, {}).get("sha256")
+    try:
+        encoder = load_encoder(folder / ENCODER)
+    except ModelError:
+        if not intact:
+            _verify(folder, ENCODER, config)
+        raise
+    if not intact:
+        if encoder.name != wanted["name"]:
+            _require_same(folder, wanted, encoder.name, encoder.sha256)
         _verify(folder, ENCODER, config)
     return encoder
+
+
+def _require_same(folder: Path, wanted: Mapping[str, Any], name: str, sha256: str) -> None:
+    if sha256 != wanted["sha256"]:
+        raise ModelError(
+            f"{folder} was trained with encoder {wanted['name']!r} (sha256 "
+            f"{str(wanted['sha256'])[:12]}), not with {name!r} ({sha256[:12]}); give it the "
+            "encoder it was trained with"
+        )
 
 
 def _read_weights(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -305,7 +316,7 @@ def _verify(folder: Path, name: str, config: Mapping[str, Any]) -> None:
 
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Give a network built on the meta device its weights, strictly; evaluation mode, no gradients."""
+    """Give a network built on the meta device its weights, strictly, and freeze it."""
     try:
         network.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:

@@ -112,7 +112,7 @@ class Batches:
         flipped = random.random(len(chosen)) < 0.5
         out = np.empty((len(chosen), size, size, 3), dtype=np.uint8)
         for place, example in enumerate(chosen):
-            top, left = offsets[place]
+            top, left = offsets[place].tolist()
             picture = _moved(self.pixels[example], top, left, size)
             out[place] = picture[:, ::-1] if self.flip and flipped[place] else picture
         return out
@@ -142,9 +142,7 @@ class Batches:
                 rows[place] = random.choice(self._wrong_rows(int(example)))
         return rows
 
-    def _partner(
-        self, chosen: NDArray[np.int64], random: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def _partner(self, chosen: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
         """Return an example of another group for each, all such examples equally likely."""
         group = self._groups[chosen]
         sizes = self._group_sizes[group]
@@ -168,7 +166,9 @@ class Batches:
     def _wrong_rows(self, example: int) -> list[int]:
         """Every row that may be this example's wrong caption; slow, for the rare cases."""
         others = np.flatnonzero(self._groups != self._groups[example])
-        return sorted(frozenset().union(*(self._own[other] for other in others)) - self._own[example])
+        return sorted(
+            frozenset().union(*(self._own[other] for other in others)) - self._own[example]
+        )
 
     def _check_wrong_captions(self) -> None:
         """Every example has a wrong caption: doubtful ones alone are looked at one by one."""
@@ -190,7 +190,9 @@ class Batches:
                     "is one of its own; captions must differ between classes"
                 )
 
-    def _check(self, caption_rows: Sequence[tuple[int, ...]], classes: Sequence[str | None]) -> None:
+    def _check(
+        self, caption_rows: Sequence[tuple[int, ...]], classes: Sequence[str | None]
+    ) -> None:
         count, stored_px = self.pixels.shape[:2]
         if not count == len(caption_rows) == len(classes):
             raise InputError(
@@ -210,9 +212,7 @@ class Batches:
                 f"{self.image_px}; expected squares of at least {self.image_px}"
             )
         if not 0 <= self.shift_px < self.image_px:
-            raise InputError(
-                f"shift_px is {self.shift_px}; expected from 0 to {self.image_px - 1}"
-            )
+            raise InputError(f"shift_px is {self.shift_px}; expected from 0 to {self.image_px - 1}")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         for example, rows in enumerate(caption_rows):

@@ -6,16 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import get_args
 
 import numpy as np
 
 from stackgan.data.examples import Example, Progress
-from stackgan.data.images import Fit, decoding_threads, read_image, to_square
+from stackgan.data.images import Fit, read_image, threaded, to_square
 from stackgan.errors import DataError, InputError, nearest
 
 FORMAT = "stackgan-pixels/1"
@@ -75,7 +75,7 @@ def _digest(images: Sequence[Path]) -> str:
 
 
 def _fingerprint(images: Sequence[Path]) -> str:
-    """Digest of every image's name, size in bytes and modification time."""
+    """Digest of every image's size in bytes and modification time, in order."""
     digest = hashlib.sha256(FORMAT.encode())
     for image in images:
         try:
@@ -85,7 +85,7 @@ def _fingerprint(images: Sequence[Path]) -> str:
                 f"{image} cannot be read: {error.strerror}; `stackgan data check` names every such "
                 "file"
             ) from error
-        digest.update(f"{image}\n{found.st_size} {found.st_mtime_ns}\n".encode("utf-8", "replace"))
+        digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -109,24 +109,21 @@ def _build(
     fingerprint: str,
     progress: Progress | None,
 ) -> None:
-    def square(image: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def fill(place: int) -> None:
         # Four times the size asked for keeps a JPEG's own halving out of sight.
-        return np.asarray(to_square(read_image(image, 4 * size_px), size_px, fit))
+        pixels[place] = to_square(read_image(images[place], 4 * size_px), size_px, fit)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)
     with _written_whole(path) as unfinished:
         pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
-        with ThreadPoolExecutor(decoding_threads()) as pool:
-            try:
-                for place, levels in enumerate(pool.map(square, images)):
-                    pixels[place] = levels
+        try:
+            with threaded(fill, range(len(images))) as filled:
+                for done, _ in enumerate(filled, start=1):
                     if progress is not None:
-                        progress(place + 1, len(images))
-            except DataError as error:
-                raise DataError(f"{error}; `stackgan data check` names every such file") from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+                        progress(done, len(images))
+        except DataError as error:
+            raise DataError(f"{error}; `stackgan data check` names every such file") from error
         pixels.flush()
         _record(path).unlink(missing_ok=True)  # an old record never stands beside new pixels
     with _written_whole(_record(path)) as unfinished:
@@ -138,9 +135,9 @@ def _build(
 def _written_whole(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
     for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
-        if not _is_running(int(left_over.name.split(".")[-2])):
+        if not _is_running(int(left_over.name.split(".")[-3])):
             left_over.unlink(missing_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}{_BUILDING}")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}{_BUILDING}")
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -149,6 +146,8 @@ def _written_whole(path: Path) -> Iterator[Path]:
 
 
 def _is_running(process: int) -> bool:
+    if os.name == "nt":  # signal 0 asks on POSIX and interrupts on Windows
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

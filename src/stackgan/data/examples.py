@@ -54,7 +54,7 @@ def check_root(root: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file: UTF-8 with or without a mark, else Latin-1; every line ending becomes LF.
+    """Read a text file: UTF-8, UTF-16 by its mark, else Latin-1; every line ending becomes LF.
 
     Raises :class:`DataError` when the file cannot be opened.
     """
@@ -62,8 +62,9 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    marked_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))  # a spreadsheet's "Unicode text"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if marked_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stackgan.data.examples import Fault, Progress
 from stackgan.errors import DataError
 
 Fit = Literal["crop", "squeeze"]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def read_image(path: Path, least_px: int | None = None) -> Image.Image:
@@ -26,13 +29,14 @@ def read_image(path: Path, least_px: int | None = None) -> Image.Image:
     missing or damaged.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
+        with Image.open(path) as image:
             if least_px is not None:
                 image.draft(None, (least_px, least_px))
             return _to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not an image that can be read") from error
     except Exception as error:  # a decoder given damaged bytes raises whatever it runs into
         raise DataError(f"{path} cannot be decoded: {str(error).rstrip('.')}") from error
 
@@ -60,8 +64,8 @@ def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> lis
         return None
 
     found = []
-    with ThreadPoolExecutor(decoding_threads()) as pool:
-        for done, fault in enumerate(pool.map(fault_of, paths), start=1):
+    with threaded(fault_of, paths) as results:
+        for done, fault in enumerate(results, start=1):
             if fault is not None:
                 found.append(fault)
             if progress is not None:
@@ -69,9 +73,19 @@ def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> lis
     return found
 
 
-def decoding_threads() -> int:
-    """How many images to decode at once: Pillow leaves the interpreter free while it decodes."""
-    return min(16, os.cpu_count() or 1)
+@contextmanager
+def threaded(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Iterator[Result]]:
+    """Give the results of ``work`` on each item, in order; what has not begun ends with the block.
+
+    Threads suffice, as Pillow leaves the interpreter free while it decodes. Pillow's warnings
+    (odd EXIF fields and the like) are silenced: what it decodes is usable, the rest raises.
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")
+        try:
+            yield pool.map(work, items)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

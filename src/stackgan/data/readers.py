@@ -28,7 +28,7 @@ class Reader:
 
 READERS = {
     "oxford102": Reader(
-        "Oxford-102 flowers with ten captions each, split by class", oxford102.read, oxford102.faults
+        "Oxford-102 flowers with their captions, split by class", oxford102.read, oxford102.faults
     ),
     "folder": Reader(
         "your own images with metadata.jsonl, metadata.csv or a .txt beside each image",

@@ -21,7 +21,7 @@ class Neighbours(NamedTuple):
 
 
 def nearest(
-    queries: Float[Tensor, "N D"], reference: Float[Tensor, "M D"], count: int = 1
+    queries: Float[Tensor, "N D"], reference: Float[Tensor, "M L"], count: int = 1
 ) -> Neighbours:
     """Return the ``count`` nearest rows of ``reference`` for each query, in float64, in chunks.
 
@@ -39,8 +39,8 @@ def nearest(
         raise InputError(f"asked for {count} neighbours among {len(reference)} pictures")
     indices, distances = [], []
     known = reference.to(torch.float64)
-    for chunk in queries.to(torch.float64).split(CHUNK):
-        apart = _distances(chunk, known)
+    for start in range(0, len(queries), CHUNK):
+        apart = _distances(queries[start : start + CHUNK].to(torch.float64), known)
         order = apart.argsort(dim=1, stable=True)[:, :count]
         indices.append(order)
         distances.append(apart.gather(1, order))

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,6 +18,9 @@ from stackgan.errors import InputError
 from stackgan.tensors import Pixels
 
 Features = Float[Tensor, "N D"]
+# Axes of their own: the sides may differ in number, and scores say so themselves where they may not.
+Reference = Float[Tensor, "M K"]
+ReferencePixels = UInt8[Tensor, "M 3 h w"]
 
 PATCH_PX = 7
 PATCHES_AN_IMAGE = 128
@@ -25,7 +28,7 @@ PROJECTIONS = 512
 SMALLEST_LEVEL_PX = 16
 
 
-def kid(features: Features, reference: Features) -> float:
+def kid(features: Features, reference: Reference) -> float:
     """Return the kernel inception distance: unbiased squared MMD, all pictures as one subset.
 
     The kernel is (x.y / D + 1)^3. Two samples of one distribution give about 0, on either side.
@@ -44,7 +47,7 @@ def kid(features: Features, reference: Features) -> float:
     return float(within_x + within_y - 2 * _kernel(x, y).mean())
 
 
-def frechet_distance(features: Features, reference: Features) -> float:
+def frechet_distance(features: Features, reference: Reference) -> float:
     """Return |mean difference|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two Gaussians fitted.
 
     Covariances with n - 1. Named after its extractor, e.g. FD(EffLite0), and only called FID on
@@ -74,12 +77,12 @@ def diversity(features: Features) -> float:
     return float(torch.pdist(features.to(torch.float64)).mean())
 
 
-def swd(pixels: Pixels, reference: Pixels, seed: int = 0) -> dict[int, float]:
+def swd(pixels: Pixels, reference: ReferencePixels, seed: int = 0) -> dict[int, float]:
     """Return the sliced Wasserstein distance of 7x7 patches, x 1000, for each level of a pyramid.
 
-    The keys are the levels' sizes in pixels: 64, 32 and 16 for 64x64 pictures, and so on up. A level
-    of the Laplacian pyramid gives 128 patches for each picture, whose places follow from ``seed``
-    and the picture's own content, so that equal sets are at distance 0 in any order.
+    The keys are the levels' sizes in pixels: 64, 32 and 16 for 64x64 pictures, and so on up. A
+    level of the Laplacian pyramid gives 128 patches for each picture, whose places follow from
+    ``seed`` and the picture's own content, so that equal sets are at distance 0 in any order.
 
     Differs: patches are normalised by the reference's mean and deviation for each channel, where
     Karras et al. (2018) normalise each side by its own, because then a wrong colour costs nothing.
@@ -133,25 +136,26 @@ def laplacian_pyramid(pixels: Pixels) -> list[Float[Tensor, "B 3 h w"]]:
     return [*levels, rest]
 
 
-def _checked(features: Features, reference: Features) -> tuple[Features, Features]:
+def _checked(features: Features, reference: Reference) -> tuple[Features, Reference]:
     """Return both sides in float64."""
     for side in (features, reference):
         if side.ndim != 2 or len(side) < 2 or side.shape[1] != reference.shape[1]:
             raise InputError(
-                f"features {tuple(features.shape)} cannot be compared with {tuple(reference.shape)}; "
-                "expected two matrices [N, D] of one D with N of at least 2"
+                f"features {tuple(features.shape)} cannot be compared with "
+                f"{tuple(reference.shape)}; expected two matrices [N, D] of one D with N of at least 2"
             )
         if not torch.isfinite(side).all():
             raise InputError("the features hold values that are not finite")
     return features.to(torch.float64), reference.to(torch.float64)
 
 
-def _kernel(x: Features, y: Features) -> Float[Tensor, "N M"]:
-    return (x @ y.T / x.shape[1] + 1).pow(3)
+def _kernel(x: Features, y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
+    products: Tensor = x @ y.T
+    return (products / x.shape[1] + 1).pow(3)
 
 
-def _covariance_factor(x: Features) -> Float[Tensor, "K D"]:
-    """Return R with R^T R the covariance (n - 1), K the smaller of N and D."""
+def _covariance_factor(x: Features) -> Float[Tensor, "L D"]:
+    """Return R with R^T R the covariance (n - 1), L the smaller of N and D."""
     centred = (x - x.mean(dim=0)) / (len(x) - 1) ** 0.5
     return torch.linalg.qr(centred, mode="r").R
 

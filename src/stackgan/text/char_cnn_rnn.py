@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -48,19 +48,45 @@ class Sizes:
     """Pool 3/2 after the third convolution (8 steps); without it there are 18 (ICML birds)."""
 
 
-def _conv(x: Tensor, layer: nn.Conv1d) -> Tensor:
-    """Width-4 convolution along time of [B, T, channels], as one matrix product."""
-    windows = x.unfold(1, 4, 1).flatten(2)  # B, T - 3, channels * 4
-    return F.linear(windows, layer.weight.flatten(1), layer.bias)
+class _Steps(NamedTuple):
+    """Time steps of a layer, packed: those that see a character, and one for all after the end.
 
-
-def _pool_threshold(x: Tensor, stride: int = 3) -> Tensor:
-    """Max-pool [B, T, channels] by 3 along time, then zero what is not over 1e-6.
-
-    The published order is threshold, then pool; both are monotone, so the result is the same.
+    Flower captions end after 60 of 201 characters and what follows is one constant a layer, so
+    computing it once saves two thirds of the work and changes no result.
     """
-    pooled = F.max_pool1d(x.transpose(1, 2), 3, stride).transpose(1, 2)
-    return F.threshold(pooled, 1e-6, 0.0)
+
+    rows: Tensor  # steps that see a character, then the common one; channels
+    places: Tensor  # B, T: the row of each step
+    lengths: Tensor  # B: characters of each caption
+    stride: int  # characters from one step to the next
+
+    def then(self, width: int, stride: int, layer: Callable[[Tensor], Tensor]) -> _Steps:
+        """Apply ``layer`` ([rows, width, channels] -> [rows, maps]) to windows of steps."""
+        sources = self.places.unfold(1, width, stride)  # B, T', width
+        starts = torch.arange(sources.shape[1], device=sources.device) * self.stride * stride
+        seen = starts < self.lengths[:, None]  # B, T'
+        common = torch.full_like(sources[:1, 0], len(self.rows) - 1)
+        rows = layer(F.embedding(torch.cat([sources[seen], common]), self.rows))
+        order = seen.flatten().cumsum(0).view(seen.shape) - 1
+        places = torch.where(seen, order, len(rows) - 1)
+        return _Steps(rows, places, self.lengths, self.stride * stride)
+
+    def conv(self, layer: nn.Conv1d) -> _Steps:
+        """Width-4 convolution, as one matrix product."""
+        weight = layer.weight.transpose(1, 2).flatten(1)  # maps, 4 * channels
+        return self.then(4, 1, lambda windows: F.linear(windows.flatten(1), weight, layer.bias))
+
+    def pool(self, stride: int = 3) -> _Steps:
+        """Max-pool by 3. Before the threshold, not after it as published: both are monotone."""
+        return self.then(3, stride, lambda windows: windows.amax(1))
+
+    def threshold(self) -> _Steps:
+        """Zero what is not over 1e-6."""
+        return self._replace(rows=F.threshold(self.rows, 1e-6, 0.0))
+
+    def unpacked(self) -> Tensor:
+        """Return [B, T, channels]."""
+        return F.embedding(self.places, self.rows)
 
 
 class Recurrent(nn.Module):
@@ -82,7 +108,7 @@ class Recurrent(nn.Module):
         inputs = self.i2h(x).unbind(1)
         gru = self.kind == "gru"
         state = inputs[0].tanh() if gru else inputs[0].relu()
-        total = state
+        total: Tensor = state
         if gru:
             updates, resets = self.i2h_update(x).unbind(1), self.i2h_reset(x).unbind(1)
         for step in range(1, len(inputs)):
@@ -139,23 +165,32 @@ class CharCnnRnn(nn.Module):
 
     def forward(self, characters: Tensor) -> Embedding:
         """Embed int64 [B, 201] from :func:`stackgan.text.alphabet.numbers`, with gradients."""
-        x = self._conv1(characters)  # B, 198, conv1
-        x = _pool_threshold(x)  # B, 66, conv1
-        x = _pool_threshold(_conv(x, self.conv2))  # B, 63 -> 21, conv2
-        x = _conv(x, self.conv3)  # B, 18, hidden
-        x = _pool_threshold(x, 2) if self.sizes.third_pool else F.threshold(x, 1e-6, 0.0)
-        embedding: Tensor = self.emb_proj(self.rnn(x))
+        embedding: Tensor = self.emb_proj(self.mean_state(characters))
         return embedding
 
-    def _conv1(self, characters: Tensor) -> Tensor:
+    def mean_state(self, characters: Tensor) -> Tensor:
+        """Return the recurrent states averaged over time, [B, hidden]: all but ``emb_proj``."""
+        steps = self._conv1(characters).pool().threshold()  # 198 -> 66 steps, conv1
+        steps = steps.conv(self.conv2).pool().threshold()  # 63 -> 21 steps, conv2
+        steps = steps.conv(self.conv3)  # 18 steps, hidden
+        steps = (steps.pool(2) if self.sizes.third_pool else steps).threshold()
+        state: Tensor = self.rnn(steps.unpacked())
+        return state
+
+    def _conv1(self, characters: Tensor) -> _Steps:
         """Convolve one-hot characters: the sum of four looked-up columns and the bias."""
+        none = len(ALPHABET)
         columns = self.conv1.weight.permute(2, 1, 0)  # 4, 70, conv1
         table = F.pad(columns, (0, 0, 0, 1)).flatten(0, 1)  # a zero row for "no character"
-        places = torch.arange(4, device=characters.device) * (len(ALPHABET) + 1)
-        windows = characters.unfold(1, 4, 1) + places  # B, 198, 4
-        summed = F.embedding_bag(windows.flatten(0, 1), table, mode="sum")
-        bias = self.conv1.bias
-        return summed.view(*windows.shape[:2], -1) + (0.0 if bias is None else bias)
+        offsets = torch.arange(4, device=characters.device) * (none + 1)
+        read = torch.arange(none + 1, device=characters.device)[:, None]  # row = character
+        inputs = _Steps(read, characters, (characters < none).sum(1), 1)
+
+        def layer(windows: Tensor) -> Tensor:
+            summed = F.embedding_bag(windows.squeeze(2) + offsets, table, mode="sum")
+            return summed if self.conv1.bias is None else summed + self.conv1.bias
+
+        return inputs.then(4, 1, layer)
 
     @torch.inference_mode()
     def _encode(self, captions: Sequence[str], batch_size: int) -> Tensor:
@@ -233,10 +268,9 @@ class CharCnnRnn(nn.Module):
             )
             raise ModelError(f"{file}: tensor {odd[0]!r} is missing, unknown or of another shape")
         encoder.file_dtype = own["conv1.weight"].dtype
-        encoder.load_state_dict({key: value.float() for key, value in own.items()})
-        encoder.extra = {
-            key: value.float() for key, value in tensors.items() if key not in own
-        }
+        own = {key: value.float() for key, value in own.items()}
+        encoder.load_state_dict(own, assign=True)  # not to_empty: it imports sympy, a second long
+        encoder.extra = {key: value.float() for key, value in tensors.items() if key not in own}
         return encoder.eval().requires_grad_(False)
 
     @classmethod
@@ -260,7 +294,7 @@ class CharCnnRnn(nn.Module):
         notes = {key: value for key, value in metadata.items() if key not in known}
         with torch.device("meta"):
             encoder = cls(sizes, name=name, vocabulary=vocabulary, notes=notes)
-        return encoder.to_empty(device="cpu")
+        return encoder
 
 
 def _in_order(file: bytes) -> bytes:

@@ -5,14 +5,24 @@ Paper: char-CNN-RNN (Reed et al., CVPR 2016), section 3: compatibility F(v, t) =
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stackgan.errors import InputError
+from stackgan.data.cache import PixelCache
+from stackgan.data.examples import Progress
+from stackgan.data.images import read_image, to_square
+from stackgan.errors import InputError, ModelError
+from stackgan.models.features import EfficientNetLite
 from stackgan.tensors import Scalar
+from stackgan.text.char_cnn_rnn import CharCnnRnn
 
 
 def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Scalar:
@@ -93,8 +103,7 @@ class SmallImageNetwork(nn.Module):
         super().__init__()
         widths = (3, 32, 64, 128, 128)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 4, 2, 1)
-            for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 4, 2, 1) for before, after in pairwise(widths)
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -107,20 +116,113 @@ class SmallImageNetwork(nn.Module):
         return x.flatten(1)
 
 
-def frozen_features(
-    pixels: Tensor,
-    network: nn.Module,
-    *,
-    batch_size: int = 32,
-    progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """Run a frozen network over uint8 [N, 3, H, W]: float32 [N, 2, F], the images and mirrored."""
+def cached_features(cache: PixelCache, progress: Progress | None = None) -> Tensor:
+    """EfficientNet-Lite1 features of a pixel cache and its mirror images, float32 [N, 2, 1280].
+
+    Computed once (about 25 images a second and core) and kept beside the pixels.
+    """
+    file = cache.path.with_suffix(".lite1.npz")
+    checksum = hashlib.sha256(cache.pixels.tobytes()).hexdigest()
+    if file.exists():
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                if str(stored["pixels_sha256"]) == checksum:
+                    return torch.from_numpy(stored["features"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            pass  # damaged: computed again
+    network = EfficientNetLite(1)
+    count = len(cache.pixels)
     parts = []
-    with torch.inference_mode():
-        for start in range(0, len(pixels), batch_size):
-            batch = pixels[start : start + batch_size]
-            both = [network(batch), network(batch.flip(3))]
-            parts.append(torch.stack(both, 1).float())
+    for start in range(0, count, 64):
+        batch = torch.from_numpy(cache.pixels[start : start + 64].transpose(0, 3, 1, 2).copy())
+        parts.append(torch.stack([network.features(batch), network.features(batch.flip(3))], 1))
+        if progress:
+            progress(min(start + 64, count), count)
+    features = torch.cat(parts)
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as opened:
+        np.savez(opened, features=features.numpy(), pixels_sha256=np.array(checksum))
+    partial.replace(file)
+    return features
+
+
+class JointEmbedding:
+    """A trained encoder together with the image side in its file: how well do these two fit?"""
+
+    def __init__(self, encoder: CharCnnRnn) -> None:
+        """Take an encoder of ``encoder train``; ModelError where the image side is missing."""
+        wanted = {"image_projection.weight", "image_projection.bias", "joint.mean", "joint.scale"}
+        if not wanted <= encoder.extra.keys() or "image_network" not in encoder.notes:
+            raise ModelError(
+                f"the encoder {encoder.name!r} has no image side, "
+                "expected one made by `stackgan encoder train`"
+            )
+        self.encoder = encoder
+        self.similarity = encoder.notes["similarity"]
+        self.image_px = int(encoder.notes["image_px"])
+        self.network: nn.Module
+        if encoder.notes["image_network"] == "small":
+            self.network = SmallImageNetwork()
+            prefix = "image_network."
+            self.network.load_state_dict(
+                {
+                    key.removeprefix(prefix): value
+                    for key, value in encoder.extra.items()
+                    if key.startswith(prefix)
+                }
+            )
+        else:
+            self.network = EfficientNetLite(1)
+
+    def of_captions(self, captions: Sequence[str]) -> Tensor:
+        """Captions in the space they were trained in: the fold undone, [B, E]."""
+        extra = self.encoder.extra
+        embedding = self.encoder.encode(captions)
+        return self._scaled(embedding / extra["joint.scale"] + extra["joint.mean"])
+
+    @torch.inference_mode()
+    def of_features(self, features: Tensor) -> Tensor:
+        """Image features -> the same space, [B, E]."""
+        extra = self.encoder.extra
+        return self._scaled(
+            F.linear(features, extra["image_projection.weight"], extra["image_projection.bias"])
+        )
+
+    @torch.inference_mode()
+    def of_photographs(self, paths: Sequence[Path], progress: Progress | None = None) -> Tensor:
+        """Photographs -> the same space, [B, E]; shrunk to the size the training saw."""
+        parts = []
+        for start in range(0, len(paths), 32):
+            squares = [
+                np.asarray(to_square(read_image(path), self.image_px))
+                for path in paths[start : start + 32]
+            ]
+            pixels = torch.from_numpy(np.stack(squares).transpose(0, 3, 1, 2).copy())
+            features = (
+                self.network.features(pixels)
+                if isinstance(self.network, EfficientNetLite)
+                else self.network(pixels)
+            )
+            parts.append(self.of_features(features))
             if progress:
-                progress(min(start + batch_size, len(pixels)), len(pixels))
-    return torch.cat(parts).clone()
+                progress(min(start + 32, len(paths)), len(paths))
+        return torch.cat(parts) if parts else torch.empty(0, self.encoder.dim)
+
+    def _scaled(self, embedding: Tensor) -> Tensor:
+        return F.normalize(embedding, dim=1) if self.similarity == "cosine" else embedding
+
+
+def nearest_captions(
+    images: Tensor, captions: Tensor, texts: Sequence[str], top: int
+) -> list[list[str]]:
+    """The ``top`` most compatible texts of each image, best first, none twice."""
+    found = []
+    for row in images @ captions.T:
+        chosen: list[str] = []
+        for place in row.argsort(descending=True, stable=True).tolist():
+            if texts[place] not in chosen:
+                chosen.append(texts[place])
+            if len(chosen) == top:
+                break
+        found.append(chosen)
+    return found

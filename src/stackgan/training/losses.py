@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
-from stackgan.tensors import Images, Logits, Scalar
+from stackgan.tensors import Images, Logits, Resized, Scalar
 
 LossKind = Literal["minimax", "logistic", "hinge"]
 
@@ -84,7 +83,7 @@ def pixel_loss(images: Images, target: Images) -> Scalar:
     return F.l1_loss(images.float(), target.float())
 
 
-def shrink(images: Images, size_px: int) -> Tensor:
+def shrink(images: Images, size_px: int) -> Resized:
     """Reduce [B, 3, H, W] to ``size_px`` by antialiased bicubic interpolation, float32, in [-1, 1]."""
     small = F.interpolate(
         images.float(), (size_px, size_px), mode="bicubic", antialias=True, align_corners=False

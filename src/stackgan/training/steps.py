@@ -15,7 +15,7 @@ from stackgan.models.conditioning import Gaussian
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
-from stackgan.tensors import Embedding, Images, Pixels, Scalar, to_images
+from stackgan.tensors import Embedding, Images, Pixels, Resized, Scalar, to_images
 from stackgan.training.augment import augment
 from stackgan.training.losses import (
     discriminator_loss,
@@ -139,7 +139,9 @@ def _synthesise(
     return Fakes(images, gaussian, sketches, pairs)
 
 
-def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tuple[Images, int]:
+def _sketches(
+    stage: Stage, real: Images, embedding: Embedding, draw: Any
+) -> tuple[Resized, int]:
     """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
     settings = stage.settings
     batch = len(real)
@@ -268,7 +270,7 @@ def learning_rate(settings: StageSettings, step: int, steps_per_epoch: int) -> f
     steps on it falls linearly to a hundredth.
     """
     factor = 1.0
-    if settings.halve_every_epochs is not None:
+    if settings.halve_every_epochs:
         factor = 0.5 ** (step // steps_per_epoch // settings.halve_every_epochs)
     start = settings.decay_from * settings.steps
     if step > start:

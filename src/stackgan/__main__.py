@@ -1,0 +1,5 @@
+"""``python -m stackgan`` is ``stackgan``."""
+
+from stackgan.cli.main import main
+
+main()

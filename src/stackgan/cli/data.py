@@ -1,0 +1,115 @@
+"""``stackgan data``: list the data sets, check one, prepare its cache, draw the toy set."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(help="A data set that `stackgan data list` names.")]
+Root = Annotated[Path, typer.Option("--root", help="The folder that holds the data set.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object.")]
+
+
+class _Split(StrEnum):
+    train = "train"
+    test = "test"
+    all = "all"
+
+
+class _Fit(StrEnum):
+    crop = "crop"
+    squeeze = "squeeze"
+
+
+@app.command("list")
+def list_data_sets(json_wanted: Json = False) -> None:
+    """Name the data sets that can be read."""
+    from stackgan.cli.answer import answer
+    from stackgan.data.readers import READERS
+
+    lines = [f"{name:<10} {reader.about}" for name, reader in READERS.items()]
+    known = {
+        name: {"about": reader.about, "options": reader.options} for name, reader in READERS.items()
+    }
+    answer("\n".join(lines), known, json_wanted)
+
+
+@app.command()
+def check(name: Name, root: Root, json_wanted: Json = False) -> None:
+    """Name every missing or broken file, one a line; exit 1 where there is any."""
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data.check import report
+    from stackgan.errors import CheckFailed
+
+    with bar("checking") as progress:
+        usable, faults = report(name, root, progress)
+    summary = f"{name} in {root}: {usable} captioned images can be used, no fault found"
+    lines = [f"{fault.path}: {fault.problem}" for fault in faults] or [summary]
+    found = [{"path": fault.path, "problem": fault.problem} for fault in faults]
+    as_json = {"name": name, "root": root, "usable": usable, "faults": found}
+    answer("\n".join(lines), as_json, json_wanted)
+    if faults:
+        raise CheckFailed(
+            f"{root} has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}; {usable} "
+            "captioned images can be used"
+        )
+
+
+@app.command()
+def prepare(
+    name: Name,
+    root: Root,
+    size: Annotated[
+        int, typer.Option("--size", min=1, max=4096, help="Side of the cached images in pixels.")
+    ] = 64,
+    split: Annotated[_Split, typer.Option("--split", help="Which examples.")] = _Split.train,
+    fit: Annotated[
+        _Fit, typer.Option("--fit", help="Cut out the centre, or squeeze the whole image.")
+    ] = _Fit.crop,
+    json_wanted: Json = False,
+) -> None:
+    """Write the memory-mapped cache of a data set's images into ROOT/.stackgan."""
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data import read_examples
+    from stackgan.data.cache import prepare_cache
+
+    examples = read_examples(name, root, split.value)
+    with bar("caching") as progress:
+        cache = prepare_cache(examples, size, root / ".stackgan", fit.value, progress)
+    text = f"{cache.path}: {len(examples)} images of {size}x{size}, {cache.pixels.nbytes:,} bytes"
+    as_json = {"path": cache.path, "images": len(examples), "size_px": size}
+    answer(text, {**as_json, "bytes": cache.pixels.nbytes}, json_wanted)
+
+
+@app.command()
+def toy(
+    root: Annotated[Path, typer.Option("--root", help="A new folder to draw into.")],
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="The drawing is a function of it.")
+    ] = 0,
+    count: Annotated[int, typer.Option("--count", min=35, help="How many pictures.")] = 2000,
+    json_wanted: Json = False,
+) -> None:
+    """Draw a captioned toy set: coloured shapes, some combinations held out as the test split."""
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data.toy import draw, held_out
+
+    with bar("drawing") as progress:
+        draw(root, seed, count, progress)
+    apart = sorted(f"{colour} {shape}" for colour, shape in held_out(seed))
+    text = f"{root}: {count} captioned pictures; test split: {', '.join(apart)}"
+    answer(text, {"root": root, "count": count, "seed": seed, "held_out": apart}, json_wanted)

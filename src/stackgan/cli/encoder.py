@@ -1,0 +1,205 @@
+"""``stackgan encoder``: train a text encoder, embed captions, caption photographs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stackgan.text import CharCnnRnn
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object.")]
+
+Encoder = Annotated[
+    str,
+    typer.Option("--encoder", metavar="NAME|DIR", help="Encoder file or folder, or a model."),
+]
+
+
+class _ImageNetwork(StrEnum):
+    lite1 = "lite1"
+    small = "small"
+
+
+class _Objective(StrEnum):
+    structured = "structured"
+    contrastive = "contrastive"
+
+
+class _Precision(StrEnum):
+    float32 = "float32"
+    bf16 = "bf16"
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option("--data", help="A name of `stackgan data list`.")],
+    root: Annotated[Path, typer.Option("--root", help="The folder that holds the data set.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder for the encoder and its cache.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Mini-batches.")] = 6000,
+    image_network: Annotated[
+        _ImageNetwork,
+        typer.Option(help="Frozen EfficientNet-Lite1 features, or a small net trained along."),
+    ] = _ImageNetwork.lite1,
+    objective: Annotated[
+        _Objective, typer.Option(help="The paper's hinge over classes, or over single images.")
+    ] = _Objective.structured,
+    image_px: Annotated[
+        int,
+        typer.Option("--image-px", min=16, max=1024, help="Photographs are shrunk to this side."),
+    ] = 64,
+    precision: Annotated[
+        _Precision, typer.Option(help="bf16 halves the time where the processor has it.")
+    ] = _Precision.float32,
+    name: Annotated[str | None, typer.Option("--name", help="The encoder's name.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="All draws follow from it.")] = 0,
+    json_wanted: Json = False,
+) -> None:
+    """Train a char-CNN-RNN and an image side to one joint embedding. Ctrl-C saves what there is."""
+    from dataclasses import asdict
+
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data import read_examples
+    from stackgan.training.encoder import EncoderSettings, train_on_examples
+
+    examples = read_examples(data, root, "train")
+    settings = EncoderSettings(
+        steps=steps,
+        image_network=image_network.value,
+        objective=objective.value,
+        precision=precision.value,
+        image_px=image_px,
+        seed=seed,
+        name=name or f"char-cnn-rnn-{data}",
+    )
+    with bar("images") as images, bar("training") as training:
+        encoder, report = train_on_examples(
+            examples, settings, cache=out / "cache", progress=training, feature_progress=images
+        )
+    file = encoder.save(out)
+    as_json = {"file": file, "sha256": encoder.sha256, **asdict(report)}
+    answer(f"{file}: {report}", as_json, json_wanted)
+
+
+@app.command()
+def embed(
+    encoder: Encoder,
+    captions: Annotated[str, typer.Option("--captions", help="Captions, one a line; - is stdin.")],
+    out: Annotated[Path, typer.Option("--out", help="The .npz to write.")],
+    json_wanted: Json = False,
+) -> None:
+    """Write the embeddings of captions: arrays `embeddings`, `captions`, `encoder`."""
+    import numpy as np
+
+    from stackgan.cli.answer import answer
+    from stackgan.cli.options import read_captions
+    from stackgan.errors import InputError
+
+    if out.suffix != ".npz":
+        raise InputError(f"--out is {out}, expected a name ending in .npz")
+    texts = read_captions(captions)
+    loaded = _encoder(encoder)
+    embeddings = loaded.encode(texts).numpy()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_suffix(".partial")
+    with partial.open("wb") as opened:
+        np.savez(
+            opened,
+            embeddings=embeddings,
+            captions=np.array(texts),
+            encoder=np.array([loaded.name, loaded.sha256]),
+        )
+    partial.replace(out)
+    text = f"{out}: {len(texts)} embeddings of {loaded.dim} numbers by {loaded.name}"
+    as_json = {"file": out, "captions": len(texts), "dim": loaded.dim, "sha256": loaded.sha256}
+    answer(text, as_json, json_wanted)
+
+
+@app.command()
+def caption(
+    encoder: Encoder,
+    source: Annotated[str, typer.Option("--from", help="Data set whose captions are given.")],
+    source_root: Annotated[Path, typer.Option("--from-root", help="The folder that holds it.")],
+    root: Annotated[Path, typer.Option("--root", help="The photographs, sub-folders included.")],
+    out: Annotated[Path, typer.Option("--out", help="The metadata.jsonl to write.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="Captions for each photograph.")] = 5,
+    class_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--class-map",
+            help="JSON {sub-folder: [class names]}: take captions of these classes only.",
+        ),
+    ] = None,
+    json_wanted: Json = False,
+) -> None:
+    """Give photographs without captions the nearest ones of a data set's training split.
+
+    The file has one line a photograph: file_name (relative to ROOT), text (a list), class (its
+    sub-folder), source.
+    """
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data import read_examples
+    from stackgan.training.captioning import caption_photographs, photographs, write_metadata
+    from stackgan.training.joint import JointEmbedding
+
+    examples = read_examples(source, source_root, "train")
+    paths = photographs(root)
+    allowed = _class_map(class_map)
+    joint = JointEmbedding(_encoder(encoder))
+    with bar("captioning") as progress:
+        entries = caption_photographs(
+            joint, examples, root, paths, top=top, class_map=allowed, progress=progress
+        )
+    write_metadata(out, entries)
+    text = f"{out}: {top} captions for each of {len(entries)} photographs"
+    answer(text, {"file": out, "photographs": len(entries), "top": top}, json_wanted)
+
+
+def _encoder(name: str) -> CharCnnRnn:
+    """An encoder's file or folder; else the encoder inside a model folder or a shipped model."""
+    from stackgan.text import FILE_NAME, load_encoder
+
+    path = Path(name)
+    if path.is_file() or (path / FILE_NAME).is_file():
+        return load_encoder(path)
+    from stackgan.errors import ModelError
+    from stackgan.hub import find_model
+
+    try:
+        folder = find_model(name)
+    except ModelError as error:
+        raise ModelError(f"{name} is no encoder file or folder, and {error}") from None
+    return load_encoder(folder)
+
+
+def _class_map(path: Path | None) -> dict[str, list[str]] | None:
+    import json
+
+    from stackgan.errors import InputError
+
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--class-map {path} cannot be read as JSON: {error}") from None
+    fits = isinstance(found, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in found.values()
+    )
+    if not fits:
+        raise InputError(f"--class-map {path}: expected {{sub-folder: [class names]}}")
+    return dict(found)

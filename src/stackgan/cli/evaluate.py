@@ -1,0 +1,62 @@
+"""``stackgan evaluate``: draw for a data set's captions and score against its photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from stackgan.data.examples import Split
+    from stackgan.data.images import Fit
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A shipped name, a model folder or a run folder.")],
+    data: Annotated[str, typer.Option(help="Name of the data set; `stackgan data list`.")],
+    root: Annotated[Path, typer.Option(help="The folder that holds the data set.")],
+    split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
+    metrics: Annotated[str, typer.Option(help="Of kid, fd and swd, with commas.")] = "kid,fd,swd",
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", help="How many pictures; one for each example.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Added to a picture's place in the list.")] = 0,
+    stage: Annotated[int | None, typer.Option(help="1: the sketches; 2: the pictures.")] = None,
+    fit: Annotated[str, typer.Option(help="crop or squeeze the photographs.")] = "crop",
+    out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Score a model against photographs it never saw, the protocol beside the numbers."""
+    import json
+
+    from stackgan import StackGAN
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data import read_examples
+    from stackgan.errors import InputError
+    from stackgan.evaluation.report import check_metrics, evaluate
+
+    wanted = check_metrics([name.strip() for name in metrics.split(",") if name.strip()])
+    if fit not in ("crop", "squeeze"):
+        raise InputError(f"fit {fit!r} is unknown; expected crop or squeeze")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}: the folder {out.absolute().parent} does not exist")
+    examples = read_examples(data, root, cast("Split", split))
+    loaded = StackGAN.from_pretrained(model, device=device)
+    with bar("evaluating") as progress:
+        report = evaluate(
+            loaded,
+            examples,
+            wanted,
+            count,
+            seed=seed,
+            stage=stage,
+            fit=cast("Fit", fit),
+            split=f"{data} {split}",
+            progress=progress,
+        )
+    if out is not None:
+        out.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    answer(report.as_text(), report.as_json(), as_json)

@@ -1,0 +1,55 @@
+"""``stackgan interpolate``: from one caption to another in one row of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackgan.cli.answer import answer, warn
+from stackgan.cli.options import Device, Json, Model, check_png, is_png
+
+
+def command(
+    first: Annotated[str, typer.Argument(metavar="A", help="The caption to start from.")],
+    last: Annotated[str, typer.Argument(metavar="B", help="The caption to end at.")],
+    steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures, both ends included.")] = 8,
+    model: Model = "flowers",
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Draw noise from this seed; without it noise is zero."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.png", help="Default: ./A-to-B.png.")
+    ] = None,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Walk from caption A to caption B in even steps of the embedding, one row of pictures."""
+    from stackgan.errors import InputError
+
+    for caption in (first, last):
+        if not caption.strip():
+            raise InputError("a caption is empty; expected a sentence")
+    if out is not None:
+        if not is_png(out):
+            raise InputError(f"--out is {out}, expected a name that ends in .png")
+        check_png(out)
+
+    from stackgan.pipeline import StackGAN
+    from stackgan.result import save_png, slug
+
+    path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
+    network = StackGAN.from_pretrained(model, device)
+    for caption in network.unknown([first, last]):
+        warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
+    result = network.interpolate(first, last, steps, seed)
+    fields = {
+        "caption": f"{first} -> {last}",
+        "seed": "none" if seed is None else str(seed),
+        "model": result.model,
+        "version": result.version,
+    }
+    save_png(result.row(), path, fields)
+    answer(str(path), {"file": str(path), "steps": steps, **fields}, json)

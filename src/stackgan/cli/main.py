@@ -1,0 +1,153 @@
+"""``stackgan VERB ...``: finds the verb's file, runs it, turns errors into sentences and codes.
+
+Exit codes: 0 done, 1 ran and failed, 2 wrong use or input, 130 interrupted. Only the file of the
+verb asked for is imported, and torch, rich and fabric only inside a verb that is run: ``--help``
+takes under 0.3 s.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import typer
+
+from stackgan import __version__
+from stackgan.errors import StackGANError
+
+VERBS = {
+    "generate": "Draw pictures from captions.",
+    "interpolate": "Walk from one caption to another, one row of pictures.",
+    "inspect": "Say what a model, run, encoder, checkpoint or PNG is.",
+    "data": "List, check, prepare or draw data sets.",
+    "encoder": "Train a text encoder, embed captions, caption photographs.",
+    "train": "Train Stage-I, Stage-II or both on a data set.",
+    "evaluate": "Measure a model against photographs.",
+}
+"""Each verb's file in this folder and its line in ``--help``."""
+
+TAKES_CAPTIONS = {"generate", "interpolate"}
+INTERRUPTED = 130
+EPILOG = "`stackgan VERB --help` tells a verb's options."
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console script: run and exit."""
+    code = run(sys.argv[1:] if argv is None else argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or 1
+    sys.exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line; return its exit code. Errors go to stderr as one sentence each."""
+    arguments = list(argv) or ["--help"]
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        command = typer.main.get_command(build_app(verb))
+        code = command.main(arguments, prog_name="stackgan", standalone_mode=False)
+        if code == INTERRUPTED:
+            return _say("interrupted", INTERRUPTED)
+        return (code if isinstance(code, int) else 0) if argv else 2
+    except StackGANError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except typer.Abort as error:
+        interrupted = isinstance(error.__cause__, KeyboardInterrupt)
+        return _say("interrupted" if interrupted else "aborted", INTERRUPTED if interrupted else 1)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        return _say(_os_sentence(error), 1)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        return _say(_usage_sentence(error, arguments), int(getattr(error, "exit_code", 2)))
+
+
+def build_app(verb: str | None = None) -> typer.Typer:
+    """The typer app with ``verb``'s own command; the other verbs are names with a line of help."""
+    app = typer.Typer(
+        help="From a sentence to a 256x256 picture, and from captioned photographs to a model.",
+        epilog=EPILOG,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_options)
+    for name, line in VERBS.items():
+        if name != verb:
+            app.command(name, help=line)(_stub)
+            continue
+        if find_spec(f"{__package__}.{name}") is None:
+            app.command(name, help=line)(_missing(name))
+            continue
+        module = import_module(f"{__package__}.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=line)
+        else:
+            app.command(name, help=module.command.__doc__)(module.command)
+    return app
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    if version:
+        print(f"stackgan {__version__}")
+        raise typer.Exit(0)
+
+
+def _stub() -> None:
+    """Stand for a verb that this command line does not call."""
+
+
+def _missing(name: str) -> Callable[[], None]:
+    def command() -> None:
+        raise StackGANError(f"`stackgan {name}` is not part of this installation")
+
+    return command
+
+
+def _say(sentence: str, code: int) -> int:
+    try:
+        print(f"stackgan: {sentence}", file=sys.stderr)
+    except BrokenPipeError:
+        code = code or 1
+    return code
+
+
+def _os_sentence(error: OSError) -> str:
+    place = error.filename2 or error.filename
+    reason = (error.strerror or str(error)).lower()
+    if error.errno == errno.ENOSPC:
+        reason = "no space is left on the disk"
+    return f"{place}: {reason}" if place else reason
+
+
+def _usage_sentence(error: Any, arguments: Sequence[str]) -> str:
+    message = " ".join(str(error.format_message()).split()).rstrip(".")
+    verb = next((word for word in arguments if word in VERBS), None)
+    if verb in TAKES_CAPTIONS and message.lower().startswith("no such option"):
+        return f"{message}; a caption that begins with a hyphen goes after -- (see --help)"
+    hint = f"stackgan {verb} --help" if verb else "stackgan --help"
+    return f"{message[:1].lower()}{message[1:]} (see `{hint}`)"
+
+
+if __name__ == "__main__":
+    main()

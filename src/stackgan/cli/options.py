@@ -1,0 +1,70 @@
+"""Options that several verbs share, in the same words, and the captions they read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackgan.errors import InputError
+
+Model = Annotated[
+    str, typer.Option("--model", metavar="NAME|DIR", help="Shipped model, model or run folder.")
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+
+
+def read_captions(path: str) -> list[str]:
+    """Captions of a text file, one a line; ``-`` is standard input. Empty lines are skipped."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"the captions file {path} cannot be read: {reason}") from None
+    captions = [line.strip() for line in text.splitlines() if line.strip()]
+    if not captions:
+        raise InputError(f"{path} holds no caption; expected one a line")
+    return captions
+
+
+def is_png(out: Path) -> bool:
+    """Whether ``--out`` names one PNG; InputError for another kind of picture."""
+    if out.suffix.lower() in PICTURES:
+        raise InputError(f"--out is {out}, expected a .png (its text fields tell caption and seed)")
+    return out.suffix.lower() == ".png"
+
+
+def check_png(out: Path) -> None:
+    """Find out before the work whether the PNG can be written there."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give it another name than .png")
+    check_folder(out.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Make ``folder`` if the one above it exists; find out before the work if it is writable."""
+    if not folder.exists():
+        if not folder.parent.is_dir():
+            raise InputError(f"--out: there is no folder {folder.parent}; make it first")
+        try:
+            folder.mkdir()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"--out: {folder} cannot be made: {reason}") from None
+    if not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file, expected a folder or a name ending in .png")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} is not writable")

@@ -1,0 +1,76 @@
+"""The progress bar of every verb: on stderr, with rate and time left, after two seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE_S = 2.0
+"""Work done sooner than this shows no bar."""
+
+
+class _Bar:
+    """``progress(done, total)``; the rich bar is made once the work has taken long enough."""
+
+    def __init__(self, label: str, start: float) -> None:
+        self.label = label
+        self.start = start
+        self.shown: Progress | None = None
+        self.task: TaskID | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.shown is None:
+            if time.monotonic() - self.start < PATIENCE_S or done >= total:
+                return
+            self._show()
+        if self.shown is not None and self.task is not None:
+            self.shown.update(self.task, completed=done, total=total)
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            Task,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text(f"{speed:.3g}/s" if speed else "-/s")
+
+        self.shown = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+        )
+        self.task = self.shown.add_task(self.label, total=None)
+        self.shown.start()
+
+    def close(self) -> None:
+        if self.shown is not None:
+            self.shown.stop()
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a ``progress(done, total)`` that draws a bar named ``label`` on anything over 2 s."""
+    shown = _Bar(label, time.monotonic())
+    try:
+        yield shown
+    finally:
+        shown.close()

@@ -1,0 +1,172 @@
+"""``stackgan train``: a text encoder, Stage-I and Stage-II on a data set, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stackgan.cli.answer import answer
+from stackgan.cli.progress import bar
+from stackgan.errors import InputError
+
+if TYPE_CHECKING:
+    from stackgan.training.run import Plan
+
+STAGES = {"1": (1,), "2": (2,), "both": (1, 2)}
+
+
+def command(
+    run: Annotated[Path, typer.Option(help="The run's folder: everything is written there.")],
+    data: Annotated[
+        str | None, typer.Option(help="Kind of data set; `stackgan data list` shows them.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(help="A preset; may be given several times, the later one wins."),
+    ] = None,
+    stage: Annotated[str, typer.Option(help="1, 2 or both.")] = "both",
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="A trained text encoder; without it one is trained first."),
+    ] = None,
+    stage1: Annotated[
+        str | None, typer.Option(help="For --stage 2: the model whose Stage-I is refined.")
+    ] = None,
+    init_from: Annotated[
+        str | None, typer.Option(help="Begin from a model's weights and its encoder.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting, such as stage1.steps=4000; may be repeated."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+) -> None:
+    """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
+    from stackgan.pipeline import choose_device
+    from stackgan.training import run as training
+
+    where = str(choose_device(device))
+    if resume:
+        fixed = [data, root, preset, encoder, stage1, init_from, config, assign]
+        if any(value not in (None, []) for value in fixed):
+            raise InputError(
+                f"--resume goes on with the settings in {run / 'settings.json'}; give only --run"
+            )
+        plan = training.read_plan(run)
+    else:
+        plan = _plan(data, root, preset, stage, encoder, stage1, init_from, config, assign)
+    if dry_run:
+        _estimate(plan, where, json_wanted)
+        return
+    if not resume:
+        training.begin(run, plan)
+    with _Bars() as bars:
+        folder = training.train(run, plan, device=where, say=_say, progress=bars)
+    answer(f"{folder}", {"model": str(folder)}, json_wanted)
+
+
+def _plan(
+    data: str | None,
+    root: Path | None,
+    preset: list[str] | None,
+    stage: str,
+    encoder: Path | None,
+    stage1: str | None,
+    init_from: str | None,
+    config: Path | None,
+    assign: list[str] | None,
+) -> Plan:
+    """The plan of a new run: presets, with the data set's own last where none was named."""
+    from stackgan.config import load_settings, preset_names
+    from stackgan.data.readers import reader
+    from stackgan.training.run import Plan
+
+    if data is None or root is None:
+        raise InputError("train needs --data NAME and --root DIR; `stackgan data list` shows names")
+    reader(data)
+    if stage not in STAGES:
+        raise InputError(f"--stage is {stage!r}: give 1, 2 or both")
+    if STAGES[stage] == (2,) and stage1 is None and init_from is None:
+        raise InputError("--stage 2 refines a Stage-I: name its model with --stage1")
+    names = list(preset or ["modern"])
+    if not preset and data in preset_names():
+        names.append(data)
+    return Plan(
+        data=data,
+        root=str(root.absolute()),
+        settings=load_settings(names, config, assign),
+        stages=STAGES[stage],  # type: ignore[arg-type]
+        encoder=None if encoder is None else str(encoder.absolute()),
+        stage1=stage1,
+        init_from=init_from,
+    )
+
+
+def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
+    """Answer with what the run would cost, measured on a few small steps."""
+    from stackgan.training.estimate import estimate_stage
+
+    settings = plan.settings.model_dump(mode="json")
+    costs = {
+        f"stage{number}": estimate_stage(plan.settings, number, device) for number in plan.stages
+    }
+    lines = [f"{name} = {value}" for name, value in _flat(settings)]
+    for name, cost in costs.items():
+        lines.append(
+            f"{name}: generator {cost['generator'] / 1e6:.2f}M and discriminator "
+            f"{cost['discriminator'] / 1e6:.2f}M weights, {cost['steps']} steps of about "
+            f"{cost['step_s']:.2f} s = {cost['hours']:.1f} hours, "
+            f"{cost['memory_bytes'] / 2**30:.1f} GiB of memory on {device}"
+        )
+    answer("\n".join(lines), {"settings": settings, **costs}, json_wanted)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        flat += (
+            _flat(value, f"{prefix}{name}.")
+            if isinstance(value, dict)
+            else [(prefix + name, value)]
+        )
+    return flat
+
+
+def _say(sentence: str) -> None:
+    import sys
+
+    print(f"stackgan: {sentence}", file=sys.stderr)
+
+
+class _Bars:
+    """One progress bar for each kind of work, shown while that work goes on."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._label: str | None = None
+        self._update: Callable[[int, int], None] | None = None
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        if label != self._label:
+            self._stack.close()
+            self._update = self._stack.enter_context(bar(label))
+            self._label = label
+        if self._update is not None:
+            self._update(done, total)

@@ -1,0 +1,406 @@
+"""The whole path in one file: captions and a seed -> embedding -> sketch -> picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from stackgan import __version__
+from stackgan.errors import InputError
+from stackgan.hub import LoadedModel, load_model
+from stackgan.models.fold import fold_batchnorm, lower_precision
+from stackgan.result import Result as Result
+from stackgan.tensors import (
+    Condition,
+    Embedding,
+    Images,
+    Noise,
+    PixelRows,
+    Pixels,
+    to_images,
+    to_pixels,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stackgan.text import TextEncoder
+
+Progress = Callable[[int, int], None]
+Pictures = Image.Image | Sequence[Image.Image] | Tensor
+
+SKETCH_PX = 64
+BATCH_1 = 16
+"""Images in one pass of Stage-I."""
+BATCH_2 = 8
+"""Images in one pass of Stage-II: its maps at 256x256 are what fills the memory."""
+
+
+class Drawn(NamedTuple):
+    """Pixels of both stages; ``pictures`` is None where only Stage-I was asked for."""
+
+    sketches: Pixels
+    pictures: PixelRows | None
+
+
+class Chance(NamedTuple):
+    """All that is random in a batch of pictures."""
+
+    noise: Noise
+    eps1: Condition
+    eps2: Condition
+
+
+class StackGAN:
+    """A trained model, ready to draw.
+
+    ``model(caption, num_images=4, seed=7)`` returns a :class:`Result`. Picture i of a caption
+    depends on the caption and ``seed + i`` alone: the same call gives the same bytes, and across
+    batch sizes pixels differ by at most 2 levels of 256.
+    """
+
+    def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
+        self.name = loaded.name
+        self.loaded = loaded
+        self.architecture = loaded.architecture
+        self.encoder: TextEncoder = loaded.encoder
+        self.device = choose_device(device)
+        self.dtype = sampling_dtype(self.device)
+        self.stage1 = self._ready(loaded.stage1)
+        self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_dir: str | Path = "flowers",
+        device: str = "auto",
+        encoder: TextEncoder | None = None,
+    ) -> StackGAN:
+        """Load a shipped model by name, or a model folder, or the model of a run folder.
+
+        Args:
+            device: auto, cpu, cuda or mps.
+            encoder: only for a model that keeps its encoder elsewhere.
+
+        Raises:
+            ModelError: nothing there, a damaged file, or another encoder than it was trained with.
+        """
+        return cls(load_model(name_or_dir, encoder=encoder), device)
+
+    def __call__(
+        self,
+        captions: str | Sequence[str],
+        num_images: int = 1,
+        seed: int = 0,
+        stage: int | None = None,
+        truncation: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Draw ``num_images`` pictures of each caption, with seeds ``seed``, ``seed + 1``, ...
+
+        Args:
+            stage: 1 for the 64x64 sketches alone, 2 for pictures; None for the last the model has.
+            truncation: scales noise and the spread of the conditions; under 1 is safer and less
+                varied, 0 is the mean picture.
+
+        Raises:
+            InputError: an empty caption, a number out of range, or a stage the model lacks.
+        """
+        captions = check_captions(captions)
+        if num_images < 1:
+            raise InputError(f"num_images is {num_images}, expected 1 or more")
+        check_seed(seed, num_images)
+        asked = [caption for caption in captions for _ in range(num_images)]
+        seeds = [seed + i for _ in captions for i in range(num_images)]
+        drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
+        return self._result(drawn, asked, seeds)
+
+    def draw(
+        self,
+        captions: Sequence[str],
+        seeds: Sequence[int],
+        stage: int | None = None,
+        batch: int | None = None,
+        truncation: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Drawn:
+        """Draw one picture for each (caption, seed) pair; both stages' pixels, on the CPU."""
+        stage = self._stage(stage)
+        if len(captions) != len(seeds):
+            raise InputError(f"{len(captions)} captions and {len(seeds)} seeds; expected as many")
+        if not truncation >= 0:
+            raise InputError(f"truncation is {truncation}, expected 0 or more")
+        for one in seeds:
+            check_seed(one)
+        embedding = self.embed(check_captions(captions))
+        noise, eps1, eps2 = (truncation * part for part in self.chance(seeds))
+        return self.render(embedding, Chance(noise, eps1, eps2), stage, batch, progress)
+
+    def generate_pixels(
+        self,
+        captions: Sequence[str],
+        seeds: Sequence[int],
+        stage: int | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> Pixels:
+        """Draw in bulk: one picture for each (caption, seed) pair, as uint8 [N, 3, H, W].
+
+        ``stage=1`` gives the sketches [N, 3, 64, 64]; :meth:`draw` gives both at once.
+        """
+        drawn = self.draw(captions, seeds, stage, batch, progress=progress)
+        return drawn.sketches if drawn.pictures is None else drawn.pictures
+
+    def refine(
+        self,
+        images: Pictures,
+        captions: str | Sequence[str],
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Run Stage-II on given 64x64 images, one caption for all or one for each.
+
+        Image i uses ``seed + i`` as in a call, so refining a call's sketches gives its pictures
+        (but for the rounding of the sketches to 256 levels).
+        """
+        self._stage(2)
+        sketches = as_pixels(images)
+        if isinstance(captions, str):
+            captions = [captions] * len(sketches)
+        captions = check_captions(captions)
+        if len(captions) != len(sketches):
+            raise InputError(
+                f"{len(sketches)} images and {len(captions)} captions; expected one for all or "
+                "one for each"
+            )
+        check_seed(seed, len(sketches))
+        seeds = [seed + i for i in range(len(sketches))]
+        pictures = self.refine_pixels(sketches, captions, seeds, progress=progress)
+        return self._result(Drawn(sketches, pictures), captions, seeds)
+
+    def refine_pixels(
+        self,
+        sketches: Pixels,
+        captions: Sequence[str],
+        seeds: Sequence[int],
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> PixelRows:
+        """Run Stage-II in bulk on uint8 [N, 3, 64, 64]; uint8 [N, 3, P, P]."""
+        self._stage(2)
+        embedding = self.embed(check_captions(captions))
+        eps2 = self.chance(seeds).eps2
+        parts = []
+        for part in _slices(len(sketches), batch or BATCH_2):
+            images = to_images(sketches[part])
+            parts.append(self._stage2(images, embedding[part], eps2[part]))
+            if progress is not None:
+                progress(min(part.stop, len(sketches)), len(sketches))
+        return torch.cat(parts)
+
+    def interpolate(self, first: str, last: str, steps: int = 8, seed: int | None = None) -> Result:
+        """Walk in even steps from one caption's embedding to another's, ends included.
+
+        Paper: section 4.4, figure 8: noise zero, so that only the text moves. With ``seed`` all
+        that is random is that seed's, the same at every step, so that the ends are
+        ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
+        """
+        if steps < 2:
+            raise InputError(f"steps is {steps}, expected 2 or more (both ends count)")
+        start, end = self.embed(check_captions([first, last]))
+        share = torch.linspace(0, 1, steps, device=self.device)[:, None]
+        embedding = torch.lerp(start.expand(steps, -1), end.expand(steps, -1), share)
+        check_seed(seed or 0)
+        chance = Chance(*(part.expand(steps, -1) for part in self.chance([seed or 0])))
+        if seed is None:
+            chance = Chance(*(torch.zeros_like(part) for part in chance))
+        drawn = self.render(embedding, chance, self._stage(None))
+        middle = [f"{first} -> {last} ({i}/{steps - 1})" for i in range(1, steps - 1)]
+        return self._result(drawn, [first, *middle, last], [seed or 0] * steps)
+
+    def embed(self, captions: Sequence[str]) -> Embedding:
+        """Embed captions [B, E] on the model's device; a caption given twice is encoded once."""
+        unique = list(dict.fromkeys(captions))
+        rows = {caption: i for i, caption in enumerate(unique)}
+        parts = [self.encoder.encode(unique[part]) for part in _slices(len(unique), 64)]
+        embedding = torch.cat(parts).float()[[rows[caption] for caption in captions]]
+        return embedding.to(self.device)
+
+    def chance(self, seeds: Sequence[int]) -> Chance:
+        """Noise and both eps of each seed: its own CPU stream, so that no picture knows another."""
+        rows = []
+        for seed in seeds:
+            random = torch.Generator().manual_seed(seed)
+            arch = self.architecture
+            rows.append(
+                (
+                    torch.randn(arch.noise_dim, generator=random),
+                    torch.randn(arch.condition_dim, generator=random),
+                    torch.randn(arch.condition_dim, generator=random),
+                )
+            )
+        return Chance(*(torch.stack(part).to(self.device) for part in zip(*rows, strict=True)))
+
+    def render(
+        self,
+        embedding: Embedding,
+        chance: Chance,
+        stage: int,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> Drawn:
+        """Embeddings and chance to pixels of both stages, in passes of ``batch`` images."""
+        sketches, pictures = [], []
+        total = len(embedding)
+        for part in _slices(total, batch or (BATCH_1 if stage == 1 else BATCH_2)):
+            images = self._stage1(embedding[part], chance.noise[part], chance.eps1[part])
+            sketches.append(to_pixels(images).cpu())
+            if stage == 2:
+                pictures.append(self._stage2(images, embedding[part], chance.eps2[part]))
+            if progress is not None:
+                progress(min(part.stop, total), total)
+        return Drawn(torch.cat(sketches), torch.cat(pictures) if pictures else None)
+
+    def unknown(self, captions: Sequence[str]) -> list[str]:
+        """Captions without a single word that the encoder saw in training."""
+        vocabulary = getattr(self.encoder, "vocabulary", None)
+        if not vocabulary:
+            return []
+        from stackgan.text import words
+
+        return [c for c in dict.fromkeys(captions) if not vocabulary.intersection(words(c))]
+
+    def _stage1(self, embedding: Embedding, noise: Noise, eps: Condition) -> Images:
+        with self._sampling():
+            images: Tensor = self.stage1(embedding, noise, eps).images
+        return images.float()
+
+    def _stage2(self, sketches: Images, embedding: Embedding, eps: Condition) -> PixelRows:
+        if self.stage2 is None:
+            raise InputError(f"model {self.name!r} has no Stage-II")
+        sketches = sketches.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._sampling():
+            return to_pixels(self.stage2(sketches, embedding, eps).images).cpu()
+
+    def _sampling(self) -> ExitStack:
+        """No gradients, the processor's fastest precision that keeps the pixels, no chance."""
+        stack = ExitStack()
+        stack.enter_context(torch.inference_mode())
+        lower = self.dtype != torch.float32
+        stack.enter_context(torch.autocast(self.device.type, self.dtype, enabled=lower))
+        if self.device.type == "cuda":
+            exact = {"enabled": True, "benchmark": False, "deterministic": True}
+            stack.enter_context(torch.backends.cudnn.flags(**exact, allow_tf32=False))
+        return stack
+
+    def _ready(self, network: nn.Module) -> nn.Module:
+        network = lower_precision(fold_batchnorm(network), self.dtype)
+        network.to(self.device)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _stage(self, stage: int | None) -> int:
+        if stage not in (None, 1, 2):
+            raise InputError(f"stage is {stage}, expected 1 or 2")
+        if stage == 2 and self.stage2 is None:
+            raise InputError(
+                f"model {self.name!r} has Stage-I only (64x64): ask for stage 1, or train Stage-II "
+                "with `stackgan train --stage 2`"
+            )
+        return stage or (1 if self.stage2 is None else 2)
+
+    def _result(self, drawn: Drawn, captions: Sequence[str], seeds: Sequence[int]) -> Result:
+        sketches = as_pil(drawn.sketches)
+        images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
+        return Result(images, sketches, list(captions), list(seeds), self.name, __version__)
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is cuda, else mps, else cpu; InputError where the one named is not there."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise InputError(f"device is {name!r}, expected auto, cpu, cuda or mps")
+    if not there[kind]:
+        raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
+    return torch.device(name)
+
+
+def sampling_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on a CPU that multiplies it natively (AVX-512 BF16, AMX), float32 elsewhere."""
+    if device.type != "cpu":
+        return torch.float32
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    return torch.bfloat16 if native else torch.float32
+
+
+def check_captions(captions: str | Sequence[str]) -> list[str]:
+    """Captions as a list, each stripped; InputError where there is none or one is empty."""
+    listed = [captions] if isinstance(captions, str) else list(captions)
+    if not listed:
+        raise InputError("no caption was given; expected at least one sentence")
+    for place, caption in enumerate(listed):
+        if not isinstance(caption, str) or not caption.strip():
+            raise InputError(f"caption {place + 1} is {caption!r}; expected a sentence")
+    return [caption.strip() for caption in listed]
+
+
+def check_seed(seed: int, num_images: int = 1) -> None:
+    """InputError unless every seed from ``seed`` on fits 63 bits."""
+    if not 0 <= seed <= 2**63 - num_images:
+        raise InputError(f"seed is {seed}, expected a whole number from 0 to 2**63 - 1")
+
+
+def as_pixels(images: Pictures) -> Pixels:
+    """64x64 images (PIL, several, or uint8 [B, 3, 64, 64]) as pixels; InputError for others."""
+    if isinstance(images, Tensor):
+        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
+            found = f"{images.dtype} {list(images.shape)}"
+            raise InputError(f"images are a tensor {found}, expected uint8 [B, 3, 64, 64]")
+        pixels = images.cpu()
+    else:
+        listed = [images] if isinstance(images, Image.Image) else list(images)
+        if not listed:
+            raise InputError("no image was given")
+        for place, image in enumerate(listed):
+            if image.size != (SKETCH_PX, SKETCH_PX):
+                raise _wrong_size(place, *image.size)
+        pixels = torch.stack([_from_pil(image) for image in listed])
+    if pixels.shape[2:] != (SKETCH_PX, SKETCH_PX):
+        raise _wrong_size(0, pixels.shape[3], pixels.shape[2])
+    return pixels
+
+
+def as_pil(pixels: Pixels) -> list[Image.Image]:
+    """uint8 [B, 3, H, W] as PIL images."""
+    arrays: np.ndarray = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+    return [Image.fromarray(array) for array in arrays]
+
+
+def _from_pil(image: Image.Image) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+
+
+def _wrong_size(place: int, width: int, height: int) -> InputError:
+    return InputError(
+        f"image {place + 1} is {width}x{height}, expected 64x64; shrink it first, "
+        "image.resize((64, 64), Image.Resampling.LANCZOS)"
+    )
+
+
+def _slices(total: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]

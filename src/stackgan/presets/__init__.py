@@ -1,0 +1,1 @@
+"""Named settings, one TOML file each: differences from the defaults only."""

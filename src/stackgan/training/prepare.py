@@ -1,0 +1,116 @@
+"""From examples to what a stage's training reads: embeddings, cached pixels, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from torch import Tensor
+
+from stackgan.config import Settings
+from stackgan.data import Example
+from stackgan.data.batches import Batches
+from stackgan.data.cache import prepare_cache
+from stackgan.errors import DataError
+from stackgan.text import TextEncoder
+
+Progress = Callable[[str, int, int], None]
+
+
+def embed_examples(
+    encoder: TextEncoder, examples: Sequence[Example]
+) -> tuple[Tensor, list[tuple[int, ...]]]:
+    """Embed every different caption once.
+
+    Returns:
+        embeddings [M, E] and, for each example, the rows that are its captions.
+    """
+    place: dict[str, int] = {}
+    rows = []
+    for example in examples:
+        if not example.captions:
+            raise DataError(f"{example.image} has no caption; `stackgan data check` names the rest")
+        rows.append(tuple(place.setdefault(caption, len(place)) for caption in example.captions))
+    return encoder.encode(list(place)), rows
+
+
+def stored_px(examples: Sequence[Example], image_px: int) -> int:
+    """Side at which photographs are cached: 76 for 64 (304 for 256) where they are that large.
+
+    Paper: section 4.1, random crops of 64 from 76. Photographs that are smaller are cached at the
+    model's own size and shifted in place of cropped. Decided by the median of up to 64 headers.
+    """
+    larger = image_px * 76 // 64
+    sides = []
+    for example in examples[:: max(1, len(examples) // 64)]:
+        try:
+            with Image.open(example.image) as image:
+                sides.append(min(image.size))
+        except OSError as error:
+            raise DataError(f"{example.image} cannot be opened: {error}") from None
+    sides.sort()
+    return larger if sides[len(sides) // 2] >= larger else image_px
+
+
+def stage_batches(
+    run: Path,
+    settings: Settings,
+    number: Literal[1, 2],
+    examples: Sequence[Example],
+    embeddings: Tensor,
+    rows: list[tuple[int, ...]],
+    progress: Progress,
+) -> Batches:
+    """The batches of one stage, over a cache inside the run's folder."""
+    image_px = 64 if number == 1 else settings.architecture.image_px
+    cache = prepare_cache(
+        examples,
+        stored_px(examples, image_px),
+        run / "cache",
+        fit=settings.fit,
+        progress=lambda done, total: progress("decoding photographs", done, total),
+    )
+    stage = settings.stage1 if number == 1 else settings.stage2
+    return Batches(
+        cache.pixels,
+        embeddings,
+        rows,
+        [example.class_name for example in examples],
+        stage.batch_size,
+        image_px,
+        settings.seed,
+        flip=settings.flip,
+    )
+
+
+def train_own_encoder(
+    folder: Path,
+    settings: Settings,
+    data: str,
+    examples: Sequence[Example],
+    cache: Path,
+    bf16: bool,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> None:
+    """Train the run's own char-CNN-RNN on its captions and photographs; written when finished."""
+    from stackgan.training.encoder import EncoderSettings, train_on_examples
+
+    encoder, report = train_on_examples(
+        examples,
+        EncoderSettings(
+            steps=settings.encoder_steps,
+            image_network=settings.image_network,
+            seed=settings.seed,
+            precision="bf16" if bf16 else "float32",
+            name=f"char-cnn-rnn-{data}",
+        ),
+        cache=cache,
+        progress=lambda done, total: progress("text encoder", done, total),
+        feature_progress=lambda done, total: progress("image features", done, total),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder.save(folder)
+    say(f"text encoder: {report}")

@@ -1,0 +1,350 @@
+"""A whole training run in one folder: data, encoder, Stage-I, Stage-II, model folder.
+
+    RUN/settings.json       the resolved settings and what the run reads
+    RUN/encoder/            the text encoder, where the run trained its own
+    RUN/cache/              the photographs, decoded and squared
+    RUN/stage1/, stage2/    checkpoint.pt, log.jsonl, sheet-STEP.png, captions.txt
+    RUN/model/              the model folder, rewritten with every checkpoint
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from stackgan.config import Settings, validate_settings
+from stackgan.data import Example, read_examples
+from stackgan.data.batches import Batches
+from stackgan.errors import InputError, ModelError
+from stackgan.hub import load_model, save_model, write_json
+from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.stage1 import Stage1Generator
+from stackgan.models.stage2 import Stage2Generator
+from stackgan.text import TextEncoder, load_encoder
+from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
+from stackgan.training.prepare import embed_examples, stage_batches, train_own_encoder
+from stackgan.training.record import Recorder
+from stackgan.training.steps import Stage, make_stage
+
+SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
+
+Say = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads and does; written to ``settings.json`` at its start."""
+
+    data: str
+    root: str
+    settings: Settings
+    stages: tuple[Literal[1, 2], ...] = (1, 2)
+    encoder: str | None = None
+    stage1: str | None = None
+    init_from: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """A dictionary that :func:`read_plan` reads back."""
+        values = asdict(self)
+        values["settings"] = self.settings.model_dump(mode="json")
+        return values
+
+
+def read_plan(run: Path) -> Plan:
+    """The plan of the run in folder ``run``; ModelError where there is none."""
+    path = run / "settings.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        settings = validate_settings(values.pop("settings"))
+        return Plan(settings=settings, **values | {"stages": tuple(values["stages"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{run} holds no run that could be resumed ({error})") from None
+
+
+def begin(run: Path, plan: Plan) -> None:
+    """Make the run's folder; InputError where a run lies there already."""
+    if (run / "settings.json").exists():
+        raise InputError(f"{run} holds a run already: add --resume, or name another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / "settings.json", plan.as_json())
+
+
+def train(
+    run: Path,
+    plan: Plan,
+    *,
+    device: str = "cpu",
+    say: Say = lambda sentence: None,
+    progress: Progress = lambda what, done, total: None,
+) -> Path:
+    """Carry the run in folder ``run`` from wherever it stands to its end; return the model folder.
+
+    A stage that is finished is not touched; one that is half done goes on from its checkpoint and
+    ends bit for bit as if it had never stopped.
+
+    Raises:
+        DataError, InputError, ModelError: the data or files the plan names cannot be used.
+        NonFiniteLoss: a loss became NaN; the last good checkpoint stays.
+        KeyboardInterrupt: after the checkpoint was written.
+    """
+    examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
+    encoder = _encoder(run, plan, examples, say, progress)
+    settings = _with_encoder(plan.settings, encoder)
+    embeddings, rows = embed_examples(encoder, examples)
+    fixed = _sheet_captions(plan, examples)
+    stage1: Stage1Generator | None = None
+    if 1 not in plan.stages:
+        stage1 = _given_stage1(plan, settings, encoder)
+    for number in plan.stages:
+        batches = stage_batches(run, plan.settings, number, examples, embeddings, rows, progress)
+        stage = _make(plan, settings, number, stage1, device)
+        folder = run / f"stage{number}"
+        _write_captions(folder, fixed)
+        with torch.inference_mode(False):
+            _train_stage(
+                run, plan, settings, stage, number, batches, encoder, fixed, say, progress
+            )
+        if isinstance(stage.generator, Stage1Generator):
+            average = stage.average if stage.average is not None else stage.generator
+            stage1 = average if isinstance(average, Stage1Generator) else None
+    return run / "model"
+
+
+def _train_stage(
+    run: Path,
+    plan: Plan,
+    settings: Settings,
+    stage: Stage,
+    number: Literal[1, 2],
+    batches: Batches,
+    encoder: TextEncoder,
+    fixed: list[str],
+    say: Say,
+    progress: Progress,
+) -> None:
+    """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
+    folder = run / f"stage{number}"
+    checkpoint = folder / "checkpoint.pt"
+    tally = Tally()
+    resumed_at = None
+    if checkpoint.exists():
+        state = read_checkpoint(checkpoint)
+        restore(stage, state, checkpoint)
+        tally = Tally(state["tally"]["sums"], state["tally"]["counts"])
+        resumed_at = stage.step
+        say(f"Stage-{'I' * number} goes on from step {stage.step}")
+    recorder = Recorder(folder, say, resumed_at)
+    embedding = encoder.encode(fixed)
+    steps = stage.settings.steps
+    started, first = time.monotonic(), stage.step
+
+    def save() -> None:
+        require_finite(tally.means(), stage.step)
+        save_checkpoint(
+            checkpoint,
+            stage,
+            tally=tally.state(),
+            settings=settings.model_dump(mode="json"),
+            encoder=encoder.sha256,
+        )
+
+    if stage.step == 0:
+        save()
+    with _interruptible() as interrupted:
+        for report in run_steps(stage, batches, plan.settings.seed, number):
+            tally.add(report)
+            step = stage.step
+            progress(f"Stage-{'I' * number}", step, steps)
+            last = step == steps
+            if step % settings.log_every == 0 or last:
+                means = tally.means()
+                require_finite(means, step)
+                seconds = (time.monotonic() - started) / (step - first)
+                recorder.line(step, means | {"seconds": seconds, "time": time.time()})
+                tally = Tally()
+            if step % settings.sheet_every == 0 or last:
+                pixels, diversity = paint_sheet(stage, embedding, SHEET_COLUMNS, 0)
+                recorder.sheet(step, pixels, SHEET_COLUMNS, diversity)
+            if step % settings.checkpoint_every == 0 or last or interrupted():
+                save()
+                _save_model(run, plan, settings, stage, encoder)
+            if interrupted():
+                recorder.close()
+                say(f"stopped after step {step}; `stackgan train --run {run} --resume` goes on")
+                raise KeyboardInterrupt
+    recorder.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Let the step in flight finish on Ctrl-C (and on a polite kill); a second Ctrl-C stops now."""
+    caught: list[int] = []
+
+    def remember(signum: int, frame: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(signum)
+
+    try:
+        before = {s: signal.signal(s, remember) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: nobody presses Ctrl-C here
+        before = {}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _make(
+    plan: Plan,
+    settings: Settings,
+    number: Literal[1, 2],
+    stage1: Stage1Generator | None,
+    device: str,
+) -> Stage:
+    """Networks of one stage, drawn from the run's seed (or begun from ``init_from``)."""
+    architecture = settings.architecture
+    generator = build_stage1(architecture) if number == 1 else build_stage2(architecture)
+    discriminator = build_discriminator(architecture, number)
+    random = torch.Generator().manual_seed(plan.settings.seed * 2 + number)
+    initialise(generator, random)
+    initialise(discriminator, random)
+    if plan.init_from is not None:
+        _take_over(plan.init_from, generator, discriminator)
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
+    where = torch.device(device)
+    if stage1 is not None:
+        stage1 = stage1.to(where)
+    return make_stage(
+        generator.to(where),
+        discriminator.to(where),
+        settings.stage1 if number == 1 else settings.stage2,
+        sketcher=stage1,
+        bf16=bf16,
+    )
+
+
+def has_bf16(device: str) -> bool:
+    """Whether ``device`` multiplies in bf16 (a processor without AVX-512 BF16 only imitates it)."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    if device != "cpu":
+        return False
+    return bool(
+        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    )
+
+
+def _take_over(
+    name: str, generator: Stage1Generator | Stage2Generator, discriminator: torch.nn.Module
+) -> None:
+    """Begin from a model's networks; ModelError where they have other sizes."""
+    model = load_model(name)
+    source = model.stage1 if isinstance(generator, Stage1Generator) else model.stage2
+    last = 1 if model.stage2 is None else 2
+    try:
+        if source is not None:
+            generator.load_state_dict(source.state_dict())
+        if last == (1 if isinstance(generator, Stage1Generator) else 2):
+            discriminator.load_state_dict(model.discriminator().state_dict())
+    except RuntimeError:
+        raise ModelError(
+            f"{name} has other networks than this run's settings; take over its architecture with "
+            "--set architecture.KEY=VALUE (stackgan inspect shows it)"
+        ) from None
+
+
+def _encoder(
+    run: Path, plan: Plan, examples: list[Example], say: Say, progress: Progress
+) -> TextEncoder:
+    if plan.encoder is not None:
+        return load_encoder(Path(plan.encoder))
+    if plan.init_from is not None:
+        return load_model(plan.init_from).encoder
+    if plan.stage1 is not None:
+        return load_model(plan.stage1).encoder
+    own = run / "encoder"
+    if not (own / "text_encoder.safetensors").exists():
+        bf16 = plan.settings.precision != "fp32" and has_bf16("cpu")
+        cache = run / "cache"
+        train_own_encoder(own, plan.settings, plan.data, examples, cache, bf16, say, progress)
+    return load_encoder(own)
+
+
+def _with_encoder(settings: Settings, encoder: TextEncoder) -> Settings:
+    """The same settings with the embedding's length that the encoder gives."""
+    architecture = settings.architecture.model_copy(update={"embedding_dim": encoder.dim})
+    return settings.model_copy(update={"architecture": architecture})
+
+
+def _given_stage1(plan: Plan, settings: Settings, encoder: TextEncoder) -> Stage1Generator:
+    """The trained Stage-I that Stage-II refines; refused with another encoder or other sizes."""
+    source = plan.stage1 or plan.init_from
+    if source is None:
+        raise InputError("Stage-II refines a Stage-I: name one with --stage1, or train both")
+    model = load_model(source, encoder=encoder if plan.encoder is not None else None)
+    stage1 = model.stage1
+    if not isinstance(stage1, Stage1Generator):
+        raise ModelError(f"{source} holds no Stage-I generator")
+    mine, theirs = settings.architecture, model.architecture
+    for name in ("embedding_dim", "condition_dim", "noise_dim", "stage1_generator_width",
+                 "conditioning", "modulated"):  # fmt: skip
+        if getattr(mine, name) != getattr(theirs, name):
+            raise InputError(
+                f"architecture.{name} is {getattr(mine, name)} here and {getattr(theirs, name)} in "
+                f"{source}; add --set architecture.{name}={getattr(theirs, name)}"
+            )
+    return stage1
+
+
+def _sheet_captions(plan: Plan, examples: list[Example]) -> list[str]:
+    """Eight captions for the sheets: of the test split where there is one, evenly spaced."""
+    try:
+        shown = read_examples(plan.data, Path(plan.root), "test", **plan.options) or examples
+    except InputError:
+        shown = examples
+    step = max(1, len(shown) // SHEET_CAPTIONS)
+    return [example.captions[0] for example in shown[::step] if example.captions][:SHEET_CAPTIONS]
+
+
+def _write_captions(folder: Path, captions: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+
+
+def _save_model(
+    run: Path, plan: Plan, settings: Settings, stage: Stage, encoder: TextEncoder
+) -> None:
+    """Rewrite RUN/model from the averaged generator."""
+    generator = stage.average if stage.average is not None else stage.generator
+    second = isinstance(generator, Stage2Generator)
+    stage1 = stage.sketcher if second else generator
+    if stage1 is None:
+        raise ModelError("Stage-II was trained without a Stage-I")
+    save_model(
+        run / "model",
+        architecture=settings.architecture.model_dump(mode="json"),
+        stage1=stage1,
+        stage2=generator if second else None,
+        discriminator=stage.discriminator,
+        encoder=encoder,
+        training={
+            "data": plan.data,
+            "stage": 2 if second else 1,
+            "step": stage.step,
+            "settings": settings.model_dump(mode="json", exclude={"architecture"}),
+        },
+    )

@@ -1,0 +1,201 @@
+"""Scores against closed forms, and what no score may depend on."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stackgan.errors import InputError
+from stackgan.evaluation.scores import (
+    diversity,
+    frechet_distance,
+    kid,
+    laplacian_pyramid,
+    swd,
+)
+from torch.nn import functional
+
+
+def normal(count, dim=8, shift=0.0, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(count, dim, generator=random) + shift
+
+
+def photographs(count=6, size_px=64, seed=0):
+    """Smooth coloured shapes with some noise: patches with structure at every level."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 5, 5, generator=random)
+    smooth = functional.interpolate(coarse, size=(size_px, size_px), mode="bilinear")
+    noise = 0.2 * torch.rand(count, 3, size_px, size_px, generator=random)
+    return ((0.8 * smooth + noise) * 255).to(torch.uint8)
+
+
+def blurred(pixels):
+    soft = functional.avg_pool2d(pixels.float(), 5, stride=1, padding=2, count_include_pad=False)
+    return soft.round().to(torch.uint8)
+
+
+def kid_by_loops(x, y):
+    def kernel(a, b):
+        return (float(a.double() @ b.double()) / len(a) + 1) ** 3
+
+    def within(z):
+        pairs = [kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j]
+        return sum(pairs) / len(pairs)
+
+    across = [kernel(a, b) for a in x for b in y]
+    return within(x) + within(y) - 2 * sum(across) / len(across)
+
+
+def test_kid_is_the_mean_over_all_pairs_but_a_picture_with_itself():
+    x, y = normal(5), normal(7, shift=0.5, seed=1)
+    assert kid(x, y) == pytest.approx(kid_by_loops(x, y), rel=1e-12)
+
+
+def test_kid_agrees_with_torchmetrics():
+    image_kid = pytest.importorskip("torchmetrics.image.kid", exc_type=ImportError)
+    x, y = normal(12).double(), normal(12, shift=0.3, seed=1).double()
+    theirs = image_kid.poly_mmd(x, y, degree=3, gamma=None, coef=1.0)
+    assert kid(x, y) == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_kid_of_one_distribution_is_zero_on_average_and_takes_both_signs():
+    values = [kid(normal(20, seed=seed), normal(30, seed=1000 + seed)) for seed in range(200)]
+    spread = torch.tensor(values).std() / len(values) ** 0.5
+    assert abs(sum(values) / len(values)) < 4 * spread
+    assert min(values) < 0 < max(values)
+
+
+def test_kid_grows_with_the_distance_of_the_means():
+    reference = normal(200)
+    scores = [kid(normal(200, shift=shift, seed=1), reference) for shift in (0.0, 0.2, 0.5, 1.0)]
+    assert scores == sorted(scores)
+    assert scores[3] > 10 * scores[1]
+
+
+def test_scores_are_summed_in_float64():
+    x, y = normal(50, shift=40.0), normal(50, shift=40.0, seed=1)
+    assert kid(x, y) == kid(x.double(), y.double())
+    assert frechet_distance(x, y) == frechet_distance(x.double(), y.double())
+
+
+def test_frechet_distance_of_diagonal_gaussians_is_the_closed_form():
+    # Plus and minus each axis: the mean is exact and the covariance is diagonal.
+    dim = 4
+    axes = torch.cat([torch.eye(dim), -torch.eye(dim)]).double()
+    scale = torch.tensor([1.0, 2.0, 3.0, 4.0]).double()
+    shift = torch.tensor([1.0, 0.0, -2.0, 0.5]).double()
+    deviation = (2 / (2 * dim - 1)) ** 0.5
+    expected = float(shift.square().sum() + ((scale - 1) * deviation).square().sum())
+    assert frechet_distance(axes * scale + shift, axes) == pytest.approx(expected, rel=1e-12)
+
+
+def test_frechet_distance_is_the_textbook_formula_on_full_covariances():
+    x = normal(60, 5) @ normal(5, 5, seed=3)
+    y = normal(40, 5, shift=0.4, seed=1) @ normal(5, 5, seed=4)
+    s, t = torch.cov(x.T.double()), torch.cov(y.T.double())
+    roots = torch.linalg.eigvals(s @ t).real.clamp_min(0).sqrt().sum()
+    means = (x.double().mean(0) - y.double().mean(0)).square().sum()
+    expected = float(means + s.trace() + t.trace() - 2 * roots)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_frechet_distance_of_a_set_to_itself_is_zero_with_fewer_pictures_than_features():
+    x = normal(6, 30)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("score", [kid, frechet_distance])
+def test_the_order_of_the_pictures_changes_nothing(score):
+    x, y = normal(31), normal(29, shift=0.3, seed=1)
+    turned = score(x.flip(0), y.roll(5, 0))
+    assert turned == pytest.approx(score(x, y), rel=1e-9)
+
+
+@pytest.mark.parametrize("score", [kid, frechet_distance])
+def test_features_that_cannot_be_compared_are_refused(score):
+    with pytest.raises(InputError, match="cannot be compared"):
+        score(normal(4, 8), normal(4, 9))
+    with pytest.raises(InputError, match="at least 2"):
+        score(normal(1), normal(4))
+    with pytest.raises(InputError, match="not finite"):
+        score(normal(4) / 0, normal(4))
+
+
+def test_diversity_is_the_mean_over_pairs():
+    corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    assert diversity(corners) == pytest.approx((3 + 4 + 5) / 3)
+    assert diversity(corners[:1].repeat(3, 1)) == 0
+    with pytest.raises(InputError, match="at least 2"):
+        diversity(corners[:1])
+
+
+def test_swd_of_equal_sets_is_zero_in_any_order():
+    pixels = photographs()
+    assert swd(pixels, pixels.flip(0)) == {64: 0, 32: 0, 16: 0}
+
+
+def test_swd_sees_blur_at_the_finest_level_and_not_at_the_coarsest():
+    pixels = photographs()
+    other = swd(photographs(seed=1), pixels)
+    soft = swd(blurred(pixels), pixels)
+    softer = swd(blurred(blurred(pixels)), pixels)
+    assert 0 < soft[64] < softer[64]
+    assert other[64] < soft[64]
+    assert soft[16] < soft[64] / 4
+
+
+def test_swd_sees_a_wrong_colour_at_the_coarsest_level():
+    pixels = photographs()
+    darker = swd((pixels // 2), pixels)
+    turned = swd(pixels.flip(1), pixels)  # red and blue exchanged
+    assert darker[16] > 100
+    assert turned[16] > 20
+
+
+def test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form():
+    """A constant added moves each normalised patch by one vector; projections of it average so."""
+    pixels = photographs(size_px=16, count=40)
+    shift_levels = 100
+    pale = pixels.clamp(0, 150)
+    moved = pale + shift_levels
+    windows = pale.float().unfold(2, 7, 1).unfold(3, 7, 1)  # the patches lie anywhere among these
+    deviation = windows.std(dim=(0, 2, 3, 4, 5))
+    length = float((49 * (shift_levels / deviation).square()).sum().sqrt())
+    expected = 1000 * length * (2 / (torch.pi * 147)) ** 0.5
+    assert swd(moved, pale)[16] == pytest.approx(expected, rel=0.1)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_swd_is_a_function_of_its_seed(seed):
+    one, other = photographs(2), photographs(2, seed=1)
+    assert swd(one, other, seed) == swd(one, other, seed)
+    assert swd(one, other, seed) != swd(one, other, seed + 1)
+
+
+def test_swd_refuses_sides_that_differ_and_sizes_that_do_not_halve_to_16():
+    with pytest.raises(InputError, match="as many"):
+        swd(photographs(3), photographs(4))
+    with pytest.raises(InputError, match="64, 128"):
+        swd(photographs(2, 48), photographs(2, 48))
+
+
+def test_the_levels_of_the_pyramid_add_up_to_the_picture():
+    pixels = photographs(2)
+    fine, middle, rest = laplacian_pyramid(pixels)
+    assert [level.shape[-1] for level in (fine, middle, rest)] == [64, 32, 16]
+
+    def enlarged(level):
+        line = torch.tensor([1.0, 4, 6, 4, 1]) / 8
+        spread = torch.zeros(*level.shape[:2], level.shape[2] * 2, level.shape[3] * 2)
+        spread[..., ::2, ::2] = level
+        padded = functional.pad(spread, (2, 2, 2, 2), mode="reflect")
+        kernel = torch.outer(line, line).expand(3, 1, 5, 5)
+        return functional.conv2d(padded, kernel, groups=3)
+
+    torch.testing.assert_close(
+        fine + enlarged(middle + enlarged(rest)), pixels.float(), atol=1e-3, rtol=0
+    )
+    flat = laplacian_pyramid(torch.full((1, 3, 64, 64), 77, dtype=torch.uint8))
+    torch.testing.assert_close(flat[2], torch.full((1, 3, 16, 16), 77.0))
+    assert flat[0].abs().max() < 1e-4

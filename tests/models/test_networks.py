@@ -1,0 +1,230 @@
+"""The blocks against their plain forms; every input and every parameter has an effect."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from stackgan.config import Architecture, load_settings
+from stackgan.models.blocks import JointLogits, MinibatchDeviation, ModulatedNorm, UpConv
+from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.conditioning import ConditioningAugmentation, Gaussian
+
+SMALL = Architecture(
+    embedding_dim=12,
+    condition_dim=6,
+    noise_dim=5,
+    text_dim=7,
+    stage1_generator_width=8,
+    stage1_discriminator_width=4,
+    stage2_generator_width=8,
+    stage2_discriminator_width=4,
+    image_px=128,
+)
+MODERN = SMALL.model_copy(
+    update={
+        "conditioning": "bounded",
+        "output": "residual",
+        "normalisation": "none",
+        "unconditional": True,
+        "minibatch_deviation": True,
+        "modulated": True,
+        "residual_discriminator": True,
+    }
+)
+
+
+@pytest.fixture(params=["paper", "modern", "spectral"])
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    if request.param == "spectral":
+        return MODERN.model_copy(update={"normalisation": "spectral", "modulated": False})
+    return SMALL if request.param == "paper" else MODERN
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=random(seed))
+
+
+def test_the_transposed_up_block_is_nearest_then_convolution() -> None:
+    conv = UpConv(5, 4).double()
+    x = draw(2, 5, 6, 7).double().requires_grad_(True)
+    fast, plain = conv(x), conv.plain(x)
+    assert_close(fast, plain)
+    target = draw(*fast.shape, seed=1).double()
+    for y in torch.autograd.grad((fast * target).sum(), [x, conv.weight]), :
+        assert_close(y, torch.autograd.grad((plain * target).sum(), [x, conv.weight]))
+
+
+def test_joint_logits_are_the_convolution_over_the_replicated_text() -> None:
+    head = JointLogits(6, 3, "none").double()
+    features, text = draw(2, 6, 4, 4).double(), draw(2, 3, seed=1).double()
+    assert head.text is not None
+    weight = torch.cat([head.image.weight, head.text.weight[:, :, None, None]], dim=1)
+    joined = torch.cat([features, text[:, :, None, None].expand(-1, -1, 4, 4)], dim=1)
+    joint = nn.functional.conv2d(joined, weight, head.image.bias)
+    plain = head.score(nn.functional.leaky_relu(joint, 0.2)).flatten()
+    assert_close(head(features, text).double(), plain, rtol=1e-6, atol=1e-6)
+
+
+def test_deviation_is_zero_for_equal_images_and_grows_with_their_difference() -> None:
+    same = torch.ones(8, 3, 4, 4)
+    assert_close(MinibatchDeviation(4)(same)[:, -1], torch.full((8, 4, 4), 1e-4), atol=1e-4, rtol=0)
+    different = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 3, 4, 4)
+    one, two = (MinibatchDeviation(4)(k * different)[:, -1].mean() for k in (1, 2))
+    assert_close(two, 2 * one)
+
+
+def test_modulation_starts_as_plain_normalisation() -> None:
+    norm = ModulatedNorm(4, 3)
+    x = draw(5, 4, 2, 2)
+    assert_close(norm(x, draw(5, 3)), nn.BatchNorm2d(4)(x))
+
+
+def test_kl_of_known_gaussians() -> None:
+    zero = torch.zeros(3, 4)
+    assert_close(Gaussian(zero, zero).kl_to_standard(), torch.tensor(0.0))
+    # N(1, 1): mean^2 / 2 a dimension; N(0, s^2): (s^2 - 1 - log s^2) / 2; summed over C.
+    assert_close(Gaussian(zero + 1, zero).kl_to_standard(), torch.tensor(2.0))
+    log_var = torch.full((3, 4), 2.0)
+    expected = 4 * 0.5 * (log_var.exp()[0, 0] - 1 - 2.0)
+    assert_close(Gaussian(zero, log_var).kl_to_standard(), expected)
+    uneven = torch.stack([zero[0], zero[0] + 2])  # the batch is averaged
+    assert_close(Gaussian(uneven, zero[:2]).kl_to_standard(), torch.tensor(4.0))
+
+
+def test_a_sample_has_the_deviation_of_half_the_log_variance() -> None:
+    gaussian = Gaussian(torch.full((1, 2), 3.0), torch.full((1, 2), 2 * torch.tensor(5.0).log()))
+    assert_close(gaussian.sample(torch.tensor([[1.0, -2.0]])), torch.tensor([[8.0, -7.0]]))
+    assert_close(gaussian.sample(None), gaussian.mean)
+
+
+@pytest.mark.parametrize("kind", ["linear", "bounded", "relu", "leaky_relu"])
+def test_every_form_of_conditioning_is_a_function_of_its_own(kind: str) -> None:
+    layer = ConditioningAugmentation(4, 3, kind)  # type: ignore[arg-type]
+    with torch.no_grad():
+        layer.layer.weight.copy_(draw(6, 4) * 20)
+        layer.layer.bias.zero_()
+    x = draw(9, 4, seed=2)
+    raw_mean, raw = (x @ layer.layer.weight.T).chunk(2, dim=1)
+    mean, log_var = layer(x)
+    expected = {
+        "linear": (raw_mean, raw),
+        "bounded": (raw_mean, 4 * torch.tanh(raw / 4)),
+        "relu": (raw_mean.relu(), raw.relu()),
+        "leaky_relu": (
+            nn.functional.leaky_relu(raw_mean, 0.2),
+            2 * nn.functional.leaky_relu(raw, 0.2),
+        ),
+    }[kind]
+    assert_close((mean, log_var), expected)
+
+
+def effects(network: nn.Module, output: torch.Tensor) -> Iterator[tuple[str, float]]:
+    network.zero_grad()
+    (output.square().sum() + output.sum()).backward()
+    for name, parameter in network.named_parameters():
+        yield name, 0.0 if parameter.grad is None else float(parameter.grad.abs().sum())
+
+
+def test_every_parameter_of_the_generators_has_an_effect(architecture: Architecture) -> None:
+    for stage, build in ((1, build_stage1), (2, build_stage2)):
+        network = build(architecture)
+        initialise(network, random())
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if not parameter.count_nonzero():
+                    parameter.add_(0.05)
+        first = draw(4, 5) if stage == 1 else draw(4, 3, 64, 64).tanh()
+        arguments = (draw(4, 12), first) if stage == 1 else (first, draw(4, 12))
+        images = network(*arguments, draw(4, 6, seed=3)).images
+        idle = [name for name, effect in effects(network, images) if effect == 0]
+        assert not idle
+
+
+def test_every_parameter_of_the_discriminators_has_an_effect(architecture: Architecture) -> None:
+    for stage in (1, 2):
+        network = build_discriminator(architecture, stage)  # type: ignore[arg-type]
+        side = 64 if stage == 1 else architecture.image_px
+        features = network.features(draw(8, 3, side, side))
+        logits = network.conditional(features, draw(8, 12))
+        alone = network.unconditional(features)
+        assert (alone is not None) == architecture.unconditional
+        total = logits if alone is None else torch.stack([logits, 2 * alone])
+        idle = [name for name, effect in effects(network, total) if effect == 0]
+        # Batch normalisation takes a common shift away again.
+        assert [name for name in idle if not name.endswith(("norm.bias", ".bias"))] == []
+
+
+def test_every_input_of_the_generators_has_an_effect(architecture: Architecture) -> None:
+    one, two = build_stage1(architecture).eval(), build_stage2(architecture).eval()
+    for network in (one, two):
+        initialise(network, random())
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=random(9)))
+    embedding, noise, eps = draw(2, 12), draw(2, 5), draw(2, 6)
+    base = one(embedding, noise, eps).images
+    assert base.shape == (2, 3, 64, 64)
+    assert not torch.equal(base, one(embedding + 1, noise, eps).images)
+    assert not torch.equal(base, one(embedding, noise + 1, eps).images)
+    assert not torch.equal(base, one(embedding, noise, eps + 1).images)
+    assert not torch.equal(base, one(embedding, noise, None).images)
+    base = two(base, embedding, eps).images
+    assert base.shape == (2, 3, 128, 128)
+    sketches = one(embedding, noise, eps).images
+    assert not torch.equal(base, two(sketches * 0.5, embedding, eps).images)
+    assert not torch.equal(base, two(sketches, embedding + 1, eps).images)
+    assert not torch.equal(base, two(sketches, embedding, eps + 1).images)
+
+
+def test_pictures_stay_in_range(architecture: Architecture) -> None:
+    one, two = build_stage1(architecture), build_stage2(architecture)
+    with torch.no_grad():
+        for parameter in (*one.parameters(), *two.parameters()):
+            parameter.normal_(0, 1, generator=random(4))
+    sketches = one(draw(4, 12), draw(4, 5), draw(4, 6)).images
+    pictures = two(sketches, draw(4, 12), draw(4, 6)).images
+    assert sketches.abs().max() <= 1 and pictures.abs().max() <= 1
+
+
+def test_a_residual_stage2_begins_as_the_enlarged_sketch() -> None:
+    from stackgan.models.stage2 import enlarge
+
+    network = build_stage2(MODERN)
+    initialise(network, random())
+    sketches = draw(2, 3, 64, 64).clamp(-1, 1)
+    images = network(sketches, draw(2, 12), draw(2, 6)).images
+    assert_close(images, enlarge(sketches, 128).clamp(-1, 1))
+
+
+def count(network: nn.Module) -> float:
+    return sum(p.numel() for p in network.parameters()) / 1e6
+
+
+def test_the_paper_s_networks_have_the_sizes_of_the_authors() -> None:
+    with torch.device("meta"):
+        a = load_settings(["paper"]).architecture
+        one, two = build_stage1(a), build_stage2(a)
+        assert count(one) == pytest.approx(10.3, abs=0.15)
+        assert count(two) == pytest.approx(26.3, abs=0.15)
+        discriminators = build_discriminator(a, 1), build_discriminator(a, 2)
+        assert [count(d) for d in discriminators] == pytest.approx([3.3, 68.0], abs=1.0)
+        assert two.residual is not None and len(two.residual) == 4
+        assert len(build_stage2(a.model_copy(update={"image_px": 128})).residual) == 2
+
+
+def test_initialising_is_a_function_of_the_seed_alone() -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        network = build_stage1(SMALL)
+        initialise(network, random(seed))
+        return network.state_dict()
+
+    one, again, other = weights(1), weights(1), weights(2)
+    assert_close(one, again, rtol=0, atol=0)
+    assert not torch.equal(one["project.weight"], other["project.weight"])

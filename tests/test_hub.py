@@ -1,0 +1,249 @@
+"""Model folders: what is saved is what is loaded; what is damaged is named."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import stackgan.hub as hub
+from stackgan.errors import ModelError
+from stackgan.hub import (
+    CONFIG,
+    DISCRIMINATOR,
+    ENCODER,
+    GENERATOR,
+    find_model,
+    load_model,
+    read_config,
+    save_model,
+    shipped_models,
+    write_scores,
+)
+
+FILES = [GENERATOR, ENCODER, DISCRIMINATOR]
+
+
+@pytest.fixture
+def spoiled(tiny_model, tmp_path):
+    """A copy of the tiny model for a test to damage."""
+    return shutil.copytree(tiny_model, tmp_path / "spoiled")
+
+
+def save_again(loaded, folder, **more):
+    return save_model(
+        folder,
+        architecture=loaded.architecture.model_dump(),
+        stage1=loaded.stage1,
+        stage2=loaded.stage2,
+        encoder=loaded.encoder,
+        **more,
+    )
+
+
+def test_saving_what_was_loaded_gives_the_same_bytes(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    save_again(loaded, tmp_path / "again")
+    for name in (GENERATOR, ENCODER):
+        assert (tmp_path / "again" / name).read_bytes() == (tiny_model / name).read_bytes()
+
+
+def test_every_weight_of_both_stages_travels(new_model, tmp_path):
+    loaded = load_model(new_model(tmp_path / "a"))
+    with torch.no_grad():
+        for network in (loaded.stage1, loaded.stage2):
+            for number, parameter in enumerate(network.parameters()):
+                parameter.fill_(number + 0.5)
+    again = load_model(save_again(loaded, tmp_path / "b", dtype=torch.float32))
+    for stage in ("stage1", "stage2"):
+        expected = getattr(loaded, stage).state_dict()
+        found = getattr(again, stage).state_dict()
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert torch.equal(found[key], value), key
+
+
+def test_kernels_are_stored_in_bf16_and_statistics_in_float32(tiny_model):
+    from safetensors.torch import load_file
+
+    for key, value in load_file(tiny_model / GENERATOR).items():
+        if value.is_floating_point():
+            assert value.dtype == (torch.bfloat16 if value.dim() > 1 else torch.float32), key
+
+
+def test_a_loaded_model_is_frozen_float32_and_in_evaluation_mode(tiny_model):
+    loaded = load_model(tiny_model)
+    for network in (loaded.stage1, loaded.stage2, loaded.discriminator()):
+        assert not network.training
+        for parameter in network.parameters():
+            assert parameter.dtype == torch.float32 and not parameter.requires_grad
+            assert parameter.device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["tiny_model", "modern_model", "tiny_stage1"])
+def test_the_discriminator_answers(request, name):
+    loaded = load_model(request.getfixturevalue(name))
+    side = 64 if loaded.stage2 is None else 256
+    features = loaded.discriminator().features(torch.zeros(2, 3, side, side))
+    assert features.shape[0] == 2 and features.isfinite().all()
+    assert loaded.discriminator() is loaded.discriminator()
+
+
+def test_the_card_scores_and_training_travel(tiny_model):
+    loaded = load_model(tiny_model)
+    assert loaded.name == "tiny"
+    assert loaded.config["scores"] == {"kid": 0.5}
+    assert loaded.config["training"]["data"] == "none"
+    assert (tiny_model / "README.md").read_text() == "# tiny\n"
+
+
+def test_scores_are_merged_and_the_model_still_loads(spoiled):
+    write_scores(spoiled, {"swd": 70.0})
+    assert load_model(spoiled).config["scores"] == {"kid": 0.5, "swd": 70.0}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", ["flipped", "short", "empty", "gone"])
+def test_a_damaged_file_is_named(spoiled, name, how):
+    path = spoiled / name
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 255
+    damaged = {"flipped": bytes(data), "short": bytes(data[:100]), "empty": b""}
+    path.unlink()
+    if how in damaged:
+        path.write_bytes(damaged[how])
+    with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+        load_model(spoiled).discriminator()
+
+
+def test_another_encoder_is_refused_by_name(spoiled, new_model, tmp_path):
+    other = new_model(tmp_path / "other", seed=1)
+    shutil.copy(other / ENCODER, spoiled / ENCODER)
+    with pytest.raises(ModelError, match="'tiny-0'.*'tiny-1'"):
+        load_model(spoiled)
+
+
+def test_another_encoder_given_is_refused_by_name(tiny_model, new_model, tmp_path):
+    other = load_model(new_model(tmp_path / "other", seed=1))
+    with pytest.raises(ModelError, match="'tiny-0'.*'tiny-1'"):
+        load_model(tiny_model, encoder=other.encoder)
+
+
+class Foreign:
+    """An encoder that a package holds: it cannot save itself."""
+
+    name, dim, sha256 = "foreign", 16, "ab" * 32
+
+    def encode(self, captions):
+        return torch.zeros(len(captions), 16)
+
+
+def test_an_encoder_kept_elsewhere_is_asked_for_and_accepted(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    loaded.encoder = Foreign()
+    folder = save_again(loaded, tmp_path / "m")
+    assert not (folder / ENCODER).exists()
+    with pytest.raises(ModelError, match="'foreign'"):
+        load_model(folder)
+    assert load_model(folder, encoder=Foreign()).encoder.name == "foreign"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "stackgan-model/9"}, "stackgan-model/9"),
+        ({"format": None}, "format"),
+        ({"architecture": {"embedding_dim": 16, "widht": 3}}, "widht"),
+        ({"architecture": {"embedding_dim": 16}}, "does not fit"),
+    ],
+)
+def test_a_config_of_another_kind_is_refused(spoiled, change, message):
+    path = spoiled / CONFIG
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(spoiled)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_not_json_is_named(spoiled):
+    (spoiled / CONFIG).write_text("{")
+    with pytest.raises(ModelError, match=CONFIG):
+        read_config(spoiled)
+
+
+def test_a_run_folder_stands_for_its_model(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "run" / "model")
+    assert find_model(tmp_path / "run") == tmp_path / "run" / "model"
+
+
+def test_an_unknown_name_hears_the_nearest_shipped_one(tmp_path, monkeypatch, tiny_model):
+    shutil.copytree(tiny_model, tmp_path / "flowers")
+    monkeypatch.setattr(hub, "SHIPPED", tmp_path)
+    assert shipped_models() == ["flowers"]
+    assert find_model("flowers") == tmp_path / "flowers"
+    with pytest.raises(ModelError, match="did you mean 'flowers'"):
+        find_model("flower")
+
+
+def test_a_shipped_name_wins_over_a_folder_but_a_path_means_the_folder(
+    tmp_path, monkeypatch, tiny_model
+):
+    shutil.copytree(tiny_model, tmp_path / "shipped" / "flowers")
+    shutil.copytree(tiny_model, tmp_path / "here" / "flowers")
+    monkeypatch.setattr(hub, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_model("flowers") == tmp_path / "shipped" / "flowers"
+    assert find_model("./flowers").resolve() == tmp_path / "here" / "flowers"
+
+
+def test_a_file_and_an_empty_folder_are_no_model(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"1")
+    with pytest.raises(ModelError, match="is a file"):
+        find_model(tmp_path / "x.bin")
+    with pytest.raises(ModelError, match="neither"):
+        find_model(tmp_path)
+
+
+def test_a_failed_save_leaves_the_older_model(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    folder = save_again(loaded, tmp_path / "m")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(TypeError):
+        save_again(loaded, folder, training={"bad": object()})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_kill_between_the_renames_of_a_save_loses_nothing(
+    tiny_model, tmp_path, monkeypatch, renames
+):
+    loaded = load_model(tiny_model)
+    folder = save_again(loaded, tmp_path / "run" / "model", name="older")
+    real, done = hub.os.replace, []
+
+    def stop_after(source, target):
+        if not str(target).endswith(CONFIG):
+            if len(done) == renames:
+                raise KeyboardInterrupt
+            done.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(hub.os, "replace", stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        save_again(loaded, folder, name="newer")
+    monkeypatch.setattr(hub.os, "replace", real)
+    assert load_model(tmp_path / "run").name == "older"
+    save_again(loaded, folder, name="newer")
+    assert load_model(tmp_path / "run").name == "newer"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_a_shipped_model_is_whole_and_at_most_40_mb(name):
+    loaded = load_model(name)
+    assert loaded.discriminator() is not None
+    assert loaded.name == name
+    total = sum(path.stat().st_size for path in loaded.folder.iterdir())
+    assert total <= 40_000_000
+    assert (loaded.folder / "README.md").is_file()
