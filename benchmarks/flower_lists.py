@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-import torch
-from photographs import Photographs, pictures
+from photographs import Photographs
 from torch import Tensor
-
-from stackgan.errors import InputError
-
-CHUNK = 40
 
 
 class Wanted(NamedTuple):
@@ -26,7 +22,7 @@ class Wanted(NamedTuple):
 
 def wanted(small: Photographs, large: Photographs) -> Wanted:
     """Return the captions, from the held-out photographs at 64x64 and at 256x256."""
-    by_class = {}
+    by_class: dict[str, str] = {}
     for caption, group in zip(small.first_captions, small.groups, strict=True):
         by_class.setdefault(group, caption)
     by_species: dict[str, list[str]] = {}
@@ -52,46 +48,47 @@ def draw(
     from stackgan import StackGAN
 
     model = StackGAN.from_pretrained(name)
+    samples: dict[str, Tensor] = {}
 
-    def drawn(captions: list[str], seeds: list[int], stage: int, what: str) -> Tensor:
-        parts = []
-        for start in range(0, len(captions), CHUNK):
-            end = start + CHUNK
-            parts.append(model.generate_pixels(captions[start:end], seeds[start:end], stage=stage))
-            print(f"\r{what}: {min(end, len(captions))}/{len(captions)}", end="", file=sys.stderr)
-        print(file=sys.stderr)
-        return torch.cat(parts)
-
-    def eight(captions: list[str], stage: int, what: str) -> Tensor:
+    def eight(captions: list[str], stage: int) -> Tensor:
         repeated = [caption for caption in captions for _ in range(8)]
-        pixels = drawn(repeated, list(range(8)) * len(captions), stage, what)
+        seeds = list(range(8)) * len(captions)
+        shown = progress(f"eight of each caption, Stage-{stage}")
+        pixels = model.generate_pixels(repeated, seeds, stage=stage, progress=shown)
         return pixels.unflatten(0, (len(captions), 8))
 
-    has_stage2 = True
-    samples = {}
-    places = list(range(max(len(lists.sketches), len(lists.pictures))))
+    places = range(len(lists.sketches))
     if {"sketches", "memory"} & set(sections):
-        samples["sketches"] = drawn(lists.sketches, places[: len(lists.sketches)], 1, "sketches")
+        samples["sketches"] = model.generate_pixels(
+            lists.sketches, places, stage=1, progress=progress("sketches")
+        )
     if "diversity" in sections:
-        samples["eight_sketches"] = eight(lists.eight_sketches, 1, "eight of one caption")
-    try:
-        model.generate_pixels(lists.pictures[:1], [0], stage=2)
-    except InputError as error:
-        print(f"no 256x256 pictures: {error}", file=sys.stderr)
-        has_stage2 = False
-    if not has_stage2:
+        samples["eight_sketches"] = eight(lists.eight_sketches, 1)
+    if model.stage2 is None:
+        print(f"{model.name} has no Stage-II: no 256x256 figures", file=sys.stderr)
         return samples
-    seeds = places[: len(lists.pictures)]
+    places = range(len(lists.pictures))
     if {"pictures", "memory"} & set(sections):
-        samples["pictures"] = drawn(lists.pictures, seeds, 2, "pictures")
-        samples["own_sketches"] = drawn(lists.pictures, seeds, 1, "their sketches")
+        both = model.draw(lists.pictures, places, stage=2, progress=progress("pictures"))
+        samples["own_sketches"] = both.sketches
+        if both.pictures is not None:
+            samples["pictures"] = both.pictures
     if "diversity" in sections:
-        samples["eight_pictures"] = eight(lists.eight_pictures, 2, "eight of one caption")
+        samples["eight_pictures"] = eight(lists.eight_pictures, 2)
     if "refine" in sections and photographs is not None:
-        parts = []
-        for start in range(0, len(photographs), CHUNK):
-            captions = lists.pictures[start : start + CHUNK]
-            refined = model.refine(pictures(photographs[start : start + CHUNK]), captions)
-            parts.append(np.stack([np.asarray(picture) for picture in refined]))
-        samples["refined"] = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
+        samples["refined"] = model.refine_pixels(
+            photographs, lists.pictures, places, progress=progress("refined photographs")
+        )
     return samples
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Return a progress line on stderr, shown for work of more than two seconds."""
+    started = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        if time.monotonic() - started > 2:
+            end = "\n" if done == total else ""
+            print(f"\r{what}: {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+    return line

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from flower_lists import Wanted, draw, wanted
+from flower_lists import progress as progress_line
 from photographs import (
     Photographs,
     cached_features,
@@ -62,13 +61,7 @@ class Judge:
 
     def features(self, pixels: Tensor, what: str) -> Tensor:
         """Return the features of pictures, by the cache where it knows them."""
-        started = time.monotonic()
-
-        def progress(done: int, total: int) -> None:
-            if time.monotonic() - started > 2 or done == total:
-                end = "\n" if done == total else ""
-                print(f"\rfeatures of {what}: {done}/{total}", end=end, file=sys.stderr, flush=True)
-
+        progress = progress_line(f"features of {what}")
         return cached_features(self.network, pixels, self.cache, progress)
 
     def real(self, size_px: int, split: str) -> Tensor:
