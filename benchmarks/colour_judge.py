@@ -1,8 +1,8 @@
 """Do the colours obey? One judge of petal colours, measured on real photographs, then on a model.
 
-    python benchmarks/colour_judge.py                           the judge on real photographs
+    python benchmarks/colour_judge.py                        the judge on real photographs
     python benchmarks/colour_judge.py --model flowers --json OUT.json
-    python benchmarks/colour_judge.py --samples FILE.npz        uint8 ``colours`` [6, 4, 16, H, W, 3]
+    python benchmarks/colour_judge.py --samples FILE.npz     uint8 ``colours`` [6, 4, 16, H, W, 3]
 
 The judge looks at the centre of a picture, leaves out green and what is nearly black, calls each
 remaining pixel by its hue, saturation and brightness, and lets the pixels vote. Its numbers were

@@ -73,7 +73,7 @@ class Judge:
         """Return what every figure below depends on."""
         return {
             "extractor": f"{self.network.name} sha256 {self.network.sha256}",
-            "input": "to 224x224 by Pillow's bicubic, (pixel - 127) / 128, mean over height and width",
+            "input": "224x224 by Pillow's bicubic, (pixel - 127) / 128, mean over height and width",
             "kid": "kernel (x.y/1280 + 1)^3, unbiased, all images as one subset",
             "swd": "7x7 patches, 128 an image and level, reference's mean and deviation for each "
             f"channel, 512 projections, x 1000, seed {SEED}",

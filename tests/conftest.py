@@ -19,6 +19,7 @@ hypothesis.settings.load_profile("shared_cores")
 torch.set_num_threads(1)
 
 VOCABULARY = "this flower has pink petals and a yellow center red blue white with".split()
+CAPTIONS = [f"a {a} {b} flower" for a in VOCABULARY[:4] for b in VOCABULARY[4:8]]
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ def make_model(folder: Path, *, stage2: bool = True, seed: int = 0, **more: obje
             Sizes(conv1=8, conv2=8, hidden=8, dim=16), name=f"tiny-{seed}", vocabulary=VOCABULARY
         )
         with torch.no_grad():
-            for parameter in encoder.parameters():  # embeddings that differ between captions
-                parameter.normal_(0, 0.5)
-        settle(first, second)
+            for parameter in encoder.parameters():
+                parameter.normal_(0, 0.3)
+            found = encoder.encode(CAPTIONS)  # of mean 0 and variance 1: every caption its own
+            encoder.emb_proj.weight.div_(found.std(dim=0)[:, None])
+            encoder.emb_proj.bias.sub_(found.mean(dim=0)).div_(found.std(dim=0))
+        settle(first, second, encoder)
     return save_model(
         folder,
         architecture=architecture.model_dump(),
@@ -87,20 +91,27 @@ def make_model(folder: Path, *, stage2: bool = True, seed: int = 0, **more: obje
 
 
 @torch.no_grad()
-def settle(first: torch.nn.Module, second: torch.nn.Module) -> None:
-    """Give batch normalisation statistics, and every zero-started layer a weight."""
+def settle(first: torch.nn.Module, second: torch.nn.Module, encoder: torch.nn.Module) -> None:
+    """As training would: statistics for BN, zero-started layers moved, pictures of many levels."""
     for network in (first, second):
         for parameter in network.parameters():
             if not parameter.count_nonzero():
                 parameter.normal_(0, 0.1)
-        network.rgb.weight.normal_(0, 0.3)  # pictures of many levels
-        network.train()
-    for _ in range(4):
-        embedding = torch.randn(8, 16)
-        images = first(embedding, torch.randn(8, 6), torch.randn(8, 8)).images
-        second(images, embedding, torch.randn(8, 8))
+    embedding = encoder.encode(CAPTIONS)
+    painted: list[torch.Tensor] = []
+    images = torch.zeros(16, 3, 64, 64)
     for network in (first, second):
+        network.train()
+        network.rgb.register_forward_hook(lambda *seen: painted.append(seen[-1]))
+        for _ in range(20):
+            if network is first:
+                made = first(embedding, torch.randn(16, 6), torch.randn(16, 8)).images
+            else:
+                made = second(images, embedding, torch.randn(16, 8)).images
+        network.rgb._forward_hooks.clear()
+        network.rgb.weight.mul_(0.5 / painted[-1].std())
         network.eval()
+        images = made
 
 
 @pytest.fixture(scope="session")

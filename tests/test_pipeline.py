@@ -36,7 +36,7 @@ def test_a_caption_gives_a_picture_and_its_sketch(model):
     assert [image.size for image in result.images] == [(256, 256)]
     assert [image.size for image in result.sketches] == [(64, 64)]
     assert (result.captions, result.seeds) == ([PINK], [0])
-    assert len(set(result.images[0].tobytes())) > 100
+    assert len(set(result.images[0].tobytes())) > 50
 
 
 def test_the_same_call_gives_the_same_bytes(model):

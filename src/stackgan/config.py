@@ -51,8 +51,12 @@ class Architecture(_Frozen):
     """Stage-II paints the picture, or adds to the enlarged sketch (modern)."""
     normalisation: Literal["batch", "spectral", "none"] = "batch"
     """The discriminators' normalisation."""
+    stage2_normalisation: Literal["batch", "spectral", "none"] | None = None
+    """Stage-II's discriminator's, where it differs from ``normalisation``."""
     unconditional: bool = False
     """The discriminators also judge the image alone."""
+    patches: bool = False
+    """Stage-II's unconditional head judges each of 16x16 patches in place of the whole (modern)."""
     minibatch_deviation: bool = False
     """The discriminators see the batch's deviation."""
     residual_discriminator: bool = False

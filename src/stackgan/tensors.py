@@ -28,6 +28,7 @@ Pixels = UInt8[Tensor, "B 3 H W"]
 PixelRows = UInt8[Tensor, "N 3 P Q"]
 FeatureMap = Float[Tensor, "B F h w"]
 Logits = Float[Tensor, " B"]
+AnyLogits = Float[Tensor, " N"]  # one for each image, or one for each patch of each image
 Scalar = Float[Tensor, ""]
 
 

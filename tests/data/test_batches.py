@@ -152,7 +152,9 @@ def test_a_caption_that_is_shared_is_never_the_wrong_one():
     batches = made(4, rows=rows, classes=[None] * 4, batch_size=4)
     for epoch in range(100):
         batch = batches.batch(epoch, 0)
-        for example, row in zip(batch.indices.tolist(), numbers(batch.wrong_embedding)):
+        for example, row in zip(
+            batch.indices.tolist(), numbers(batch.wrong_embedding), strict=True
+        ):
             assert row not in rows[example]
 
 

@@ -120,7 +120,7 @@ def test_a_split_by_seed_stays_when_files_are_added(tmp_path):
     assert many == split_of(150)
 
 
-@pytest.mark.parametrize("test_fraction", [-0.1, 1, "many"])
+@pytest.mark.parametrize("test_fraction", [-0.1, 1, 1.5])
 def test_a_test_fraction_out_of_range_is_refused(tmp_path, test_fraction):
     with pytest.raises(InputError, match="test_fraction"):
         read_examples("folder", tmp_path, test_fraction=test_fraction)
@@ -130,7 +130,7 @@ def test_a_test_fraction_of_nothing_leaves_no_test_split(tmp_path):
     put_images(tmp_path, "a.png")
     put_lines(tmp_path, row("a.png"))
     assert len(read_examples("folder", tmp_path, test_fraction=0)) == 1
-    with pytest.raises(DataError, match="1 captioned images and none of them .* 'test'"):
+    with pytest.raises(DataError, match=r"1 captioned images and none of them .* 'test'"):
         read_examples("folder", tmp_path, "test", test_fraction=0)
 
 
@@ -180,7 +180,7 @@ def test_a_line_that_cannot_be_used_is_named_by_number(tmp_path, line, words):
     assert f"{tmp_path / 'metadata.jsonl'} line 3 " in str(raised.value)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert [name for name, _ in faults(tmp_path)][0] in ("metadata.jsonl", "a.png")
+    assert "metadata.jsonl" in [name for name, _ in faults(tmp_path)]
 
 
 def test_a_caption_with_a_comma_and_no_quotes_is_explained(tmp_path):
@@ -224,7 +224,7 @@ def test_each_planted_fault_is_found_and_no_usable_file_is_blamed(tmp_path):
         "b.png", "c.png", "d.png", "f.png", "gone.png", "metadata.jsonl", "metadata.jsonl",
     ]  # fmt: skip
     said = " ".join(fault.problem for fault in found.faults)
-    for words in ("cannot be decoded", "no caption", "no line", "is missing", "line 5 is not JSON"):
+    for words in ("not an image", "no caption", "no line", "is missing", "line 5 is not JSON"):
         assert words in said
 
 

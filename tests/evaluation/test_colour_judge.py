@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from stackgan.errors import InputError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

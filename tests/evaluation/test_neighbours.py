@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from stackgan.errors import InputError
 from stackgan.evaluation import neighbours
 from stackgan.evaluation.neighbours import nearest, nearest_other

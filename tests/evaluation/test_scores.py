@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
+
 from stackgan.errors import InputError
 from stackgan.evaluation.scores import (
     diversity,
@@ -12,7 +14,6 @@ from stackgan.evaluation.scores import (
     laplacian_pyramid,
     swd,
 )
-from torch.nn import functional
 
 
 def normal(count, dim=8, shift=0.0, seed=0):

@@ -32,6 +32,7 @@ MODERN = SMALL.model_copy(
         "minibatch_deviation": True,
         "modulated": True,
         "residual_discriminator": True,
+        "patches": True,
     }
 )
 
@@ -39,7 +40,7 @@ MODERN = SMALL.model_copy(
 @pytest.fixture(params=["paper", "modern", "spectral"])
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     if request.param == "spectral":
-        return MODERN.model_copy(update={"normalisation": "spectral", "modulated": False})
+        return MODERN.model_copy(update={"stage2_normalisation": "spectral", "modulated": False})
     return SMALL if request.param == "paper" else MODERN
 
 
@@ -155,7 +156,9 @@ def test_every_parameter_of_the_discriminators_has_an_effect(architecture: Archi
         logits = network.conditional(features, draw(8, 12))
         alone = network.unconditional(features)
         assert (alone is not None) == architecture.unconditional
-        total = logits if alone is None else torch.stack([logits, 2 * alone])
+        if alone is not None:
+            assert alone.shape == ((8 * 16 * 16,) if architecture.patches and stage == 2 else (8,))
+        total = logits if alone is None else torch.cat([logits, 2 * alone])
         idle = [name for name, effect in effects(network, total) if effect == 0]
         # Batch normalisation takes a common shift away again.
         assert [name for name in idle if not name.endswith(("norm.bias", ".bias"))] == []

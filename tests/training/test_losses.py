@@ -73,6 +73,12 @@ def test_penalty_of_a_linear_critic_is_its_squared_norm() -> None:
     assert_close(penalty, weight.square().sum())
 
 
+def test_penalty_of_patches_is_that_of_their_mean() -> None:
+    images = torch.randn(5, 3, 2, 2, requires_grad=True)
+    patches = images.sum(dim=1).flatten()  # four logits an image
+    assert_close(gradient_penalty(images, patches), torch.tensor(12 / 16))
+
+
 def test_shrinking_keeps_a_constant_and_the_range() -> None:
     assert_close(shrink(torch.full((1, 3, 32, 32), 0.25), 8), torch.full((1, 3, 8, 8), 0.25))
     hard = torch.where(torch.rand(1, 3, 32, 32) < 0.5, -1.0, 1.0)

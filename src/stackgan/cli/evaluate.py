@@ -35,10 +35,12 @@ def command(
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
+    from stackgan.data.examples import check_split
     from stackgan.errors import InputError
     from stackgan.evaluation.report import check_metrics, evaluate
 
     wanted = check_metrics([name.strip() for name in metrics.split(",") if name.strip()])
+    check_split(split)
     if fit not in ("crop", "squeeze"):
         raise InputError(f"fit {fit!r} is unknown; expected crop or squeeze")
     if out is not None and not out.absolute().parent.is_dir():

@@ -34,7 +34,7 @@ _NO_CAPTIONS = ("readme", "license", "licence", "notes", "classes", "labels", "c
 
 
 def read(
-    root: Path, split: Split = "train", test_fraction: float = 0.1, split_seed: int = 0
+    root: Path, split: Split = "train", test_fraction: float | int = 0.1, split_seed: int = 0
 ) -> list[Example]:
     """Return the examples of ``split``, sorted by file name.
 
@@ -45,10 +45,6 @@ def read(
     image, :class:`InputError` for options out of range.
     """
     check_split(split)
-    try:
-        test_fraction, split_seed = float(test_fraction), int(split_seed)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"test_fraction and split_seed are numbers: {error}") from error
     if not 0 <= test_fraction < 1:
         raise InputError(f"test_fraction is {test_fraction}; expected from 0 to below 1")
     entries, found = _entries(root)
@@ -141,14 +137,14 @@ def _missing(root: Path, entry: Entry) -> list[Fault]:
     return [Fault(root / entry.file_name, f"is missing{where}")]
 
 
-def _split_of(entry: Entry, by_column: bool, test_fraction: float, split_seed: int) -> str:
+def _split_of(entry: Entry, by_column: bool, test_fraction: float | int, split_seed: int) -> str:
     if by_column:
         return entry.split or "train"
     digest = hashlib.sha256(f"{split_seed}:{entry.file_name}".encode()).digest()
     return "test" if int.from_bytes(digest[:8], "big") < test_fraction * 2**64 else "train"
 
 
-def _nothing(root: Path, split: str, count: int, test_fraction: float) -> str:
+def _nothing(root: Path, split: str, count: int, test_fraction: float | int) -> str:
     if not count:
         return (
             f"{root} holds no captioned image; expected metadata.jsonl, metadata.csv or a .txt "

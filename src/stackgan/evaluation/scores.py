@@ -18,7 +18,7 @@ from stackgan.errors import InputError
 from stackgan.tensors import Pixels
 
 Features = Float[Tensor, "N D"]
-# Axes of their own: the sides may differ in number, and scores say so themselves where they may not.
+# Axes of their own: the sides may differ in number, and where they may not a score says so itself.
 Reference = Float[Tensor, "M K"]
 ReferencePixels = UInt8[Tensor, "M 3 h w"]
 
@@ -142,7 +142,7 @@ def _checked(features: Features, reference: Reference) -> tuple[Features, Refere
         if side.ndim != 2 or len(side) < 2 or side.shape[1] != reference.shape[1]:
             raise InputError(
                 f"features {tuple(features.shape)} cannot be compared with "
-                f"{tuple(reference.shape)}; expected two matrices [N, D] of one D with N of at least 2"
+                f"{tuple(reference.shape)}; expected two matrices [N, D] of one D, N at least 2"
             )
         if not torch.isfinite(side).all():
             raise InputError("the features hold values that are not finite")
@@ -150,8 +150,9 @@ def _checked(features: Features, reference: Reference) -> tuple[Features, Refere
 
 
 def _kernel(x: Features, y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
-    products: Tensor = x @ y.T
-    return (products / x.shape[1] + 1).pow(3)
+    products: Tensor = x @ y.T / x.shape[1]
+    cubed: Tensor = products.add(1).pow(3)
+    return cubed
 
 
 def _covariance_factor(x: Features) -> Float[Tensor, "L D"]:

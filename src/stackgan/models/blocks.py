@@ -215,3 +215,19 @@ class JointLogits(nn.Module):
             joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
         joint = F.leaky_relu(self.norm(joint), 0.2)
         return self.score(joint).flatten().float()
+
+
+class PatchLogits(nn.Module):
+    """One logit for each place of a feature map, to be called real or fake each by itself.
+
+    Differs: not in the paper (Isola et al., 2017, PatchGAN). A generator that adds detail to a
+    sketch is taught more by many small judgements than by one of the whole.
+    """
+
+    def __init__(self, features: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.score = spectral(nn.Conv2d(features, 1, 3, padding=1), normalisation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features [B, F, H, W] to logits [B * H * W], float32."""
+        return self.score(features).flatten().float()

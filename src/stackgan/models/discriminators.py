@@ -6,6 +6,8 @@ caption and a wrong one: ``features(images)``, then ``conditional(features, embe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,9 +17,17 @@ from stackgan.models.blocks import (
     JointLogits,
     MinibatchDeviation,
     Normalisation,
+    PatchLogits,
     spectral,
 )
-from stackgan.tensors import Embedding, FeatureMap, Images, Logits
+from stackgan.tensors import AnyLogits, Embedding, FeatureMap, Images, Logits
+
+
+class Features(NamedTuple):
+    """What a discriminator keeps of images."""
+
+    whole: FeatureMap  # [B, F, 4, 4], read by the heads that judge the image
+    patches: FeatureMap  # [B, F', 16, 16], read by a head that judges patches
 
 
 class Discriminator(nn.Module):
@@ -32,6 +42,7 @@ class Discriminator(nn.Module):
         width: maps after the first down block.
         max_width: no map count grows past this many (None: no bound, as the paper).
         unconditional: also a head that judges the image alone.
+        patches: that head judges each place of the 16x16 map by itself.
     """
 
     def __init__(
@@ -45,6 +56,7 @@ class Discriminator(nn.Module):
         minibatch_deviation: bool = False,
         residual: bool = False,
         max_width: int | None = None,
+        patches: bool = False,
     ) -> None:
         super().__init__()
         self.image_px = image_px
@@ -66,22 +78,32 @@ class Discriminator(nn.Module):
         channels += int(minibatch_deviation)
         self.text = spectral(nn.Linear(embedding_dim, text_dim), normalisation)
         self.joint = JointLogits(channels, text_dim, normalisation, hidden=8 * width)
-        self.alone = (
-            JointLogits(channels, 0, normalisation, hidden=8 * width) if unconditional else None
-        )
+        self.alone: JointLogits | PatchLogits | None = None
+        if unconditional and patches:
+            self.alone = PatchLogits(widths[downs - 2], normalisation)
+        elif unconditional:
+            self.alone = JointLogits(channels, 0, normalisation, hidden=8 * width)
 
-    def features(self, images: Images) -> FeatureMap:
-        """Map images [B, 3, H, W] in [-1, 1] to features [B, F, 4, 4]; no text is read."""
-        x = self.compress(self.down(images.contiguous(memory_format=torch.channels_last)))
-        return x if self.deviation is None else self.deviation(x)
+    def features(self, images: Images) -> Features:
+        """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
+        x = images.contiguous(memory_format=torch.channels_last)
+        for block in self.down[:-2]:
+            x = block(x)
+        patches = x  # [B, F', 16, 16]
+        x = self.compress(self.down[-2:](x))
+        return Features(x if self.deviation is None else self.deviation(x), patches)
 
-    def conditional(self, features: FeatureMap, embedding: Embedding) -> Logits:
+    def conditional(self, features: Features, embedding: Embedding) -> Logits:
         """The logit [B] of "this image is real and fits this caption"."""
-        return self.joint(features, F.leaky_relu(self.text(embedding), 0.2))
+        return self.joint(features.whole, F.leaky_relu(self.text(embedding), 0.2))
 
-    def unconditional(self, features: FeatureMap) -> Logits | None:
-        """The logit [B] of "this image is real", or None where there is no such head."""
-        return None if self.alone is None else self.alone(features, None)
+    def unconditional(self, features: Features) -> AnyLogits | None:
+        """The logits of "this is real", [B] or one for each patch; None without such a head."""
+        if self.alone is None:
+            return None
+        if isinstance(self.alone, PatchLogits):
+            return self.alone(features.patches)
+        return self.alone(features.whole, None)
 
     def forward(self, images: Images, embedding: Embedding) -> Logits:
         """The conditional logit of images with captions, in one call."""

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch.nn import functional as F
 
-from stackgan.tensors import Images, Logits, Resized, Scalar
+from stackgan.tensors import AnyLogits, Images, Logits, Resized, Scalar
 
 LossKind = Literal["minimax", "logistic", "hinge"]
 
@@ -31,12 +31,12 @@ class DiscriminatorLoss(NamedTuple):
         return self.real + 0.5 * (self.wrong + self.fake)
 
 
-def called_real(logits: Logits, kind: LossKind) -> Scalar:
+def called_real(logits: AnyLogits, kind: LossKind) -> Scalar:
     """The loss of logits that should say "real": -log sigmoid, or hinge max(0, 1 - logit)."""
     return F.relu(1 - logits).mean() if kind == "hinge" else F.softplus(-logits).mean()
 
 
-def called_fake(logits: Logits, kind: LossKind) -> Scalar:
+def called_fake(logits: AnyLogits, kind: LossKind) -> Scalar:
     """The loss of logits that should say "fake": -log(1 - sigmoid), or hinge max(0, 1 + logit)."""
     return F.relu(1 + logits).mean() if kind == "hinge" else F.softplus(logits).mean()
 
@@ -50,12 +50,12 @@ def discriminator_loss(
     )
 
 
-def unconditional_loss(real: Logits, fake: Logits, kind: LossKind) -> Scalar:
+def unconditional_loss(real: AnyLogits, fake: AnyLogits, kind: LossKind) -> Scalar:
     """Grade the head that reads no text (StackGAN-v2, section 3.2; modern preset)."""
     return called_real(real, kind) + called_fake(fake, kind)
 
 
-def generator_loss(fake: Logits, kind: LossKind) -> Scalar:
+def generator_loss(fake: AnyLogits, kind: LossKind) -> Scalar:
     """What the generator pays for its fakes' logits.
 
     ``minimax`` is log(1 - D) to the letter (Paper: equations 2 and 4), ``logistic`` the
@@ -68,13 +68,14 @@ def generator_loss(fake: Logits, kind: LossKind) -> Scalar:
     return F.softplus(-fake).mean()
 
 
-def gradient_penalty(images: Images, logits: Logits) -> Scalar:
-    """R1: squared gradient of the logits at real images, summed over pixels, averaged over B.
+def gradient_penalty(images: Images, logits: AnyLogits) -> Scalar:
+    """R1: squared gradient of an image's mean logit, summed over its pixels, averaged over B.
 
     Differs: not in the paper (Mescheder et al., 2018). ``images`` must require gradients; computed
     in float32.
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    per_image = logits.sum() * (len(images) / len(logits))
+    (gradient,) = torch.autograd.grad(per_image, images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 

@@ -196,7 +196,8 @@ def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding)
     features = discriminator.features(images)
     logits = discriminator.conditional(features, embedding)
     alone = discriminator.unconditional(features)
-    return gradient_penalty(images, logits if alone is None else logits + alone)
+    penalty = gradient_penalty(images, logits)
+    return penalty if alone is None else penalty + gradient_penalty(images, alone)
 
 
 def _update_generator(
