@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from flower_lists import progress
 from numpy.typing import NDArray
 from photographs import oxford
 
@@ -154,11 +154,8 @@ def drawn(name: str, stage: int | None) -> Array:
     """Draw what :func:`wanted` lists, uint8 [6, 4, 16, H, W, 3]."""
     from stackgan import StackGAN
 
-    def progress(done: int, total: int) -> None:
-        print(f"\rpictures: {done}/{total}", end="\n" * (done == total), file=sys.stderr)
-
     model = StackGAN.from_pretrained(name)
-    pixels = model.generate_pixels(*wanted(), stage=stage, progress=progress)
+    pixels = model.generate_pixels(*wanted(), stage=stage, progress=progress("pictures"))
     shape = (len(COLOURS), len(WORDINGS), SEEDS)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy().reshape(*shape, *pixels.shape[2:], 3)
 

@@ -84,8 +84,10 @@ def test_a_loaded_model_is_frozen_float32_and_in_evaluation_mode(tiny_model):
 def test_the_discriminator_answers(request, name):
     loaded = load_model(request.getfixturevalue(name))
     side = 64 if loaded.stage2 is None else 256
-    features = loaded.discriminator().features(torch.zeros(2, 3, side, side))
-    assert features.shape[0] == 2 and features.isfinite().all()
+    judge = loaded.discriminator()
+    embedding = loaded.encoder.encode(["a pink flower", "a blue flower"])
+    logits = judge.conditional(judge.features(torch.zeros(2, 3, side, side)), embedding)
+    assert logits.shape == (2,) and logits.isfinite().all()
     assert loaded.discriminator() is loaded.discriminator()
 
 

@@ -82,6 +82,13 @@ def test_captions_crops_and_flips_differ_between_epochs():
     assert len(by_example[2]) > 20  # 50 crops and flips are possible
 
 
+def test_the_batches_of_an_epoch_draw_apart():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 20, 20, 3), dtype=np.uint8)
+    batches = made(12, pixels=picture.repeat(12, 0))  # only crops and flips tell them apart
+    drawn = {batches.batch(0, index).pixels.numpy().tobytes() for index in range(2)}
+    assert len(drawn) == 2
+
+
 @pytest.mark.parametrize(("count", "batch_size"), [(24, 6), (25, 6), (29, 6), (6, 6), (7, 1)])
 def test_no_example_is_seen_twice_an_epoch_and_only_a_partial_batch_is_left_out(count, batch_size):
     batches = made(count, batch_size=batch_size)

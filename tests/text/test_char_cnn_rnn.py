@@ -118,7 +118,7 @@ def test_packing_changes_no_embedding(sizes: Sizes, caption: str) -> None:
 
 def test_the_later_hyphen_counts() -> None:
     assert ALPHABET.count("-") == 2 and len(ALPHABET) == 70
-    assert numbers(["-"])[0, 0] == ALPHABET.rindex("-") == 60
+    assert numbers(["-"])[0, 0] == ALPHABET.rindex("-") > ALPHABET.index("-")
 
 
 def test_unknown_characters_are_spaces_and_capitals_are_small() -> None:
@@ -126,7 +126,7 @@ def test_unknown_characters_are_spaces_and_capitals_are_small() -> None:
 
 
 def test_nothing_counts_after_201_characters() -> None:
-    encoder = tiny()
+    encoder = tiny(Sizes(8, 12, 16, 24, "rnn", False))
     long = "pink petals " * 20
     same, other = long[:LENGTH], long[: LENGTH - 1] + "#"
     torch.testing.assert_close(encoder.encode([long]), encoder.encode([same]))

@@ -302,7 +302,7 @@ def test_an_unknown_class_of_the_map_is_named(
     photographs: tuple[Path, list[Example]], trained: CharCnnRnn
 ) -> None:
     root, examples = photographs
-    with pytest.raises(InputError, match="'blu'.*'blue'"):
+    with pytest.raises(InputError, match=r"'blu'.*'blue'"):
         captioning.caption_photographs(
             joint.JointEmbedding(trained), examples, root, [], class_map={"red": ["blu"]}
         )

@@ -74,6 +74,8 @@ def _safetensors(file: Path) -> dict[str, Any]:
             shapes = {name: entry["shape"] for name, entry in header.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ModelError(f"{file} is not a safetensors file ({error})") from None
+    if "kind" in metadata:
+        metadata["network"] = metadata.pop("kind")
     kept = {k: v for k, v in metadata.items() if k not in {"alphabet", "vocabulary"}}
     if "vocabulary" in metadata:
         kept["vocabulary_words"] = len(json_module.loads(metadata["vocabulary"]))

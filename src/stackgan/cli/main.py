@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -33,7 +33,7 @@ VERBS = {
 
 TAKES_CAPTIONS = {"generate", "interpolate"}
 INTERRUPTED = 130
-EPILOG = "`stackgan VERB --help` tells a verb's options."
+EPILOG = "`stackgan VERB --help` tells a verb's options, `stackgan --version` the version."
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Errors go to stderr as one sentence each."""
     arguments = list(argv) or ["--help"]
+    if arguments[0] == "--version":
+        print(f"stackgan {__version__}")
+        return 0
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
         command = typer.main.get_command(build_app(verb))
@@ -87,7 +90,7 @@ def build_app(verb: str | None = None) -> typer.Typer:
         no_args_is_help=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(invoke_without_command=True)(_options)
+    app.callback()(_group)
     for name, line in VERBS.items():
         if name != verb:
             app.command(name, help=line)(_stub)
@@ -103,14 +106,8 @@ def build_app(verb: str | None = None) -> typer.Typer:
     return app
 
 
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    if version:
-        print(f"stackgan {__version__}")
-        raise typer.Exit(0)
+def _group() -> None:
+    """Make the app a group of verbs. It has no option: reading one costs typer 0.15 s."""
 
 
 def _stub() -> None:

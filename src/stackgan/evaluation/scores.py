@@ -151,14 +151,14 @@ def _checked(features: Features, reference: Reference) -> tuple[Features, Refere
 
 def _kernel(x: Features, y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     products: Tensor = x @ y.T / x.shape[1]
-    cubed: Tensor = products.add(1).pow(3)
-    return cubed
+    return products.add(1).pow(3)
 
 
 def _covariance_factor(x: Features) -> Float[Tensor, "L D"]:
     """Return R with R^T R the covariance (n - 1), L the smaller of N and D."""
     centred = (x - x.mean(dim=0)) / (len(x) - 1) ** 0.5
-    return torch.linalg.qr(centred, mode="r").R
+    root: Tensor = torch.linalg.qr(centred, mode="r").R
+    return root
 
 
 def _blur(images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B 3 h w"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -276,15 +276,12 @@ class CharCnnRnn(nn.Module):
     @classmethod
     def _from_metadata(cls, file: Path, metadata: dict[str, str]) -> CharCnnRnn:
         try:
-            sizes = Sizes(**json.loads(metadata["sizes"]))
+            found = dict(json.loads(metadata["sizes"]))
             vocabulary = [str(word) for word in json.loads(metadata["vocabulary"])]
             name, alphabet, length = (metadata[key] for key in ("name", "alphabet", "length"))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{file}: the metadata of this encoder is damaged: {error}") from None
-        numbers_found = (sizes.conv1, sizes.conv2, sizes.hidden, sizes.dim)
-        fits = all(isinstance(size, int) and 0 < size <= 65536 for size in numbers_found)
-        if not fits or sizes.recurrence not in get_args(Recurrence):
-            raise ModelError(f"{file}: the sizes of this encoder make no network: {sizes}")
+        sizes = _sizes(file, found)
         if alphabet != ALPHABET or length != str(LENGTH):
             raise ModelError(
                 f"{file} reads {len(alphabet)} characters to {length}, "
@@ -295,6 +292,22 @@ class CharCnnRnn(nn.Module):
         with torch.device("meta"):
             encoder = cls(sizes, name=name, vocabulary=vocabulary, notes=notes)
         return encoder
+
+
+def _sizes(file: Path, found: Mapping[str, object]) -> Sizes:
+    """The sizes a file's metadata names, checked before a network is made of them."""
+    known = {field.name: field.type for field in fields(Sizes)}
+    fits = {
+        "int": lambda value: type(value) is int and 0 < value <= 65536,
+        "bool": lambda value: type(value) is bool,
+        "Recurrence": lambda value: value in get_args(Recurrence),
+    }
+    for key, value in found.items():
+        if key not in known or not fits[str(known[key])](value):
+            raise ModelError(
+                f"{file}: the sizes of this encoder make no network: {key} is {value!r}"
+            )
+    return Sizes(**found)  # type: ignore[arg-type]
 
 
 def _in_order(file: bytes) -> bytes:

@@ -1,0 +1,190 @@
+"""``stackgan generate`` in process, with tiny real networks."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stackgan import __version__
+from stackgan.result import read_fields
+
+PINK = "this flower has pink petals"
+BLUE = "a blue flower"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def generate(command_line, tiny_model):
+    return lambda *words: command_line("generate", "--model", tiny_model, *words)
+
+
+def test_without_out_the_file_is_named_by_first_words_and_seed(generate, here):
+    done = generate(PINK, "--seed", 7)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "this-flower-has-pink-petals-7.png\n"
+    assert [path.name for path in here.iterdir()] == ["this-flower-has-pink-petals-7.png"]
+
+
+def test_out_is_one_256x256_png_with_its_fields(generate, here):
+    done = generate(PINK, "--out", "flower.png")
+    assert (done.code, done.out) == (0, "flower.png\n")
+    with Image.open(here / "flower.png") as image:
+        assert (image.format, image.size, image.mode) == ("PNG", (256, 256), "RGB")
+    fields = {"caption": PINK, "seed": "0", "model": "tiny", "version": __version__}
+    assert read_fields(here / "flower.png") == fields
+
+
+def test_the_same_call_gives_the_same_bytes(generate, here):
+    for name in ("a.png", "b.png"):
+        assert generate(PINK, BLUE, "-n", 2, "--seed", 3, "--out", name).code == 0
+    assert (here / "a.png").read_bytes() == (here / "b.png").read_bytes()
+
+
+def test_a_folder_holds_a_png_for_each(generate, here):
+    done = generate(PINK, BLUE, "-n", 2, "--seed", 5, "--out", "out")
+    names = sorted(path.name for path in (here / "out").iterdir())
+    assert names == [
+        "a-blue-flower-5.png",
+        "a-blue-flower-6.png",
+        "this-flower-has-pink-petals-5.png",
+        "this-flower-has-pink-petals-6.png",
+    ]
+    assert sorted(done.out.split()) == [f"out/{name}" for name in names]
+    assert read_fields(here / "out" / "a-blue-flower-6.png")["seed"] == "6"
+
+
+def test_several_pictures_in_one_file_are_a_labelled_grid(generate, here):
+    assert generate(PINK, BLUE, "-n", 3, "--out", "grid.png").code == 0
+    with Image.open(here / "grid.png") as grid:
+        assert grid.width == 3 * 260 + 4
+        assert grid.height > 2 * 260 + 4
+    fields = read_fields(here / "grid.png")
+    assert fields["caption"] == f"{PINK}\n{BLUE}" and fields["seed"] == "0 1 2"
+
+
+def test_stage_one_is_64_pixels(generate, here):
+    assert generate(PINK, "--stage", 1, "--out", "s.png").code == 0
+    with Image.open(here / "s.png") as image:
+        assert image.size == (64, 64)
+
+
+def test_sketches_stand_beside(generate, here):
+    assert generate(PINK, "--sketches", "--out", "s.png").code == 0
+    with Image.open(here / "s.png") as image:
+        assert image.size == (516, 256)
+
+
+def test_json_tells_caption_seed_and_file(generate):
+    done = generate(PINK, "-n", 2, "--seed", 1, "--out", "out", "--json")
+    told = json.loads(done.out)
+    assert told["model"] == "tiny"
+    assert [picture["seed"] for picture in told["pictures"]] == [1, 2]
+    for picture in told["pictures"]:
+        assert picture["caption"] == PINK and picture["size_px"] == [256, 256]
+        assert read_fields(Path(picture["file"]))["seed"] == str(picture["seed"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"{PINK}\n{BLUE}\n".encode(),
+        b"\xef\xbb\xbf" + f"{PINK}\r\n\r\n  {BLUE}  ".encode(),
+    ],
+)
+def test_a_captions_file_may_have_bom_crlf_and_empty_lines(generate, here, data):
+    (here / "captions.txt").write_bytes(data)
+    done = generate("--captions", "captions.txt", "--out", "out", "--json")
+    assert [p["caption"] for p in json.loads(done.out)["pictures"]] == [PINK, BLUE]
+
+
+def test_captions_come_from_stdin_too(generate, monkeypatch):
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{BLUE}\n".encode())))
+    done = generate(PINK, "--captions", "-", "--out", "out", "--json")
+    assert [p["caption"] for p in json.loads(done.out)["pictures"]] == [PINK, BLUE]
+
+
+def test_a_caption_after_two_hyphens_may_begin_with_one(generate, here):
+    assert generate("--out", "h.png", "--", "-pink flower").code == 0
+    assert read_fields(here / "h.png")["caption"] == "-pink flower"
+    done = generate("-pink flower")
+    assert done.code == 2 and "goes after --" in done.err
+
+
+def test_a_caption_of_unknown_words_is_drawn_with_a_warning(generate, here):
+    done = generate("xyzzy", "--out", "x.png")
+    assert done.code == 0 and (here / "x.png").exists()
+    assert done.err.count("\n") == 1 and "knows no word of 'xyzzy'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no caption"),
+        ([""], "empty"),
+        ([PINK, "   "], "empty"),
+        ([PINK, "--captions", "gone.txt"], "gone.txt"),
+        ([PINK, "--out", "x.jpg"], "expected a .png"),
+        ([PINK, "--out", "no/where/x.png"], "no folder no;"),
+        ([PINK, "--out", "no/such/folder"], "no folder no/such;"),
+        ([PINK, "--device", "gpu"], "'gpu'"),
+        ([PINK, "--stage", "3"], "--stage"),
+        ([PINK, "--model", "nothing-like-it"], "nothing-like-it"),
+        ([PINK, "--model", "./nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(generate, here, words, message):
+    done = generate(*words)
+    assert done.code == 2 and done.out == ""
+    assert done.err.count("\n") == 1 and message in done.err
+    assert list(here.iterdir()) == []
+
+
+def test_captions_files_that_are_empty_or_not_text_are_refused(generate, here):
+    (here / "empty.txt").write_text("\n \n")
+    (here / "latin.txt").write_bytes("na\xefve".encode("latin-1"))
+    assert "holds no caption" in generate("--captions", "empty.txt").err
+    assert "not UTF-8" in generate("--captions", "latin.txt").err
+
+
+def test_out_that_is_a_file_or_a_folder_in_the_way_is_said(generate, here):
+    (here / "file").write_text("")
+    (here / "folder.png").mkdir()
+    assert "is a file" in generate(PINK, "--out", "file").err
+    assert "is a folder" in generate(PINK, "--out", "folder.png").err
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_is_said_before_the_work(generate, here):
+    (here / "locked").mkdir(mode=0o500)
+    done = generate(PINK, "--out", "locked/x.png")
+    assert done.code == 2 and "not writable" in done.err
+
+
+def test_a_full_disk_is_exit_1_and_leaves_the_older_picture(generate, here, monkeypatch):
+    assert generate(PINK, "--out", "x.png").code == 0
+    before = (here / "x.png").read_bytes()
+
+    def full(self, data):
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    done = generate(BLUE, "--out", "x.png")
+    assert done.code == 1 and "no space is left" in done.err
+    assert (here / "x.png").read_bytes() == before
+    assert [path.name for path in here.iterdir()] == ["x.png"]
+
+
+def test_a_model_of_stage_one_alone_draws_sketches(command_line, tiny_stage1, here):
+    assert command_line("generate", PINK, "--model", tiny_stage1, "--out", "s.png").code == 0
+    done = command_line("generate", PINK, "--model", tiny_stage1, "--stage", 2)
+    assert done.code == 2 and "Stage-I only" in done.err
