@@ -293,7 +293,7 @@ def test_a_class_map_allows_captions_of_its_classes_only(
     of_red = [entry for entry in entries if entry.class_ == "red"]
     assert all(len(entry.text) == 2 and "blue" in entry.text[0] for entry in of_red)
     captioning.write_metadata(tmp_path / "metadata.jsonl", entries)
-    rows = [json.loads(line) for line in (tmp_path / "metadata.jsonl").open()]
+    rows = [json.loads(line) for line in (tmp_path / "metadata.jsonl").read_text().splitlines()]
     assert rows[0].keys() == {"file_name", "text", "class", "source"}
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.jsonl"]
 

@@ -111,6 +111,7 @@ class EncoderTraining:
         lines = [line for place in self.train for line in self.captions[place]]
         seen = {word for line in lines for word in words(line)}
         self.encoder = CharCnnRnn(settings.sizes, name=settings.name, vocabulary=seen)
+        self.encoder.initialise(self.random)
         self.network = SmallImageNetwork() if settings.image_network == "small" else None
         if self.network:
             features = self.network.features
