@@ -3,9 +3,9 @@
     python benchmarks/caption_flowers.py --data-root DATA --encoder ENCODER --out FILE.jsonl
 
 DATA holds ``oxford102/`` and ``flowers_hires/``. A photograph that Oxford-102 has too, by
-``same_photo_in_oxford102.csv``, takes its captions; any other gets the five most compatible captions
-of the training classes, of its own species where Oxford-102 has it. Rose, colt's-foot and pansy are
-held out: they get none.
+``same_photo_in_oxford102.csv``, takes its captions; any other gets the five most compatible
+captions of the training classes, of its own species where Oxford-102 has it. Rose, colt's-foot and
+pansy are held out: they get none.
 """
 
 from __future__ import annotations

@@ -18,21 +18,8 @@ hypothesis.settings.register_profile("shared_cores", deadline=None, print_blob=T
 hypothesis.settings.load_profile("shared_cores")
 torch.set_num_threads(1)
 
-VOCABULARY = [
-    "this",
-    "flower",
-    "has",
-    "pink",
-    "petals",
-    "and",
-    "a",
-    "yellow",
-    "center",
-    "red",
-    "blue",
-    "white",
-    "with",
-]
+WORDS = "this flower has pink petals and a yellow center red blue white with"
+VOCABULARY = WORDS.split()
 CAPTIONS = [f"a {a} {b} flower" for a in VOCABULARY[:4] for b in VOCABULARY[4:8]]
 
 

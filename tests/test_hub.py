@@ -121,13 +121,13 @@ def test_a_damaged_file_is_named(spoiled, name, how):
 def test_another_encoder_is_refused_by_name(spoiled, new_model, tmp_path):
     other = new_model(tmp_path / "other", seed=1)
     shutil.copy(other / ENCODER, spoiled / ENCODER)
-    with pytest.raises(ModelError, match="'tiny-0'.*'tiny-1'"):
+    with pytest.raises(ModelError, match=r"'tiny-0'.*'tiny-1'"):
         load_model(spoiled)
 
 
 def test_another_encoder_given_is_refused_by_name(tiny_model, new_model, tmp_path):
     other = load_model(new_model(tmp_path / "other", seed=1))
-    with pytest.raises(ModelError, match="'tiny-0'.*'tiny-1'"):
+    with pytest.raises(ModelError, match=r"'tiny-0'.*'tiny-1'"):
         load_model(tiny_model, encoder=other.encoder)
 
 

@@ -6,8 +6,10 @@ from PIL import Image
 
 import stackgan
 from stackgan import InputError, StackGAN
+from stackgan.hub import load_model
 from stackgan.pipeline import choose_device, sampling_dtype
 from stackgan.result import file_names, read_fields, slug
+from stackgan.tensors import to_pixels
 
 PINK = "this flower has pink petals"
 BLUE = "a blue flower"
@@ -94,10 +96,7 @@ def test_nothing_outside_is_seeded_or_consumed(model):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_folded_and_lower_precision_pictures_are_close_to_the_plain_networks(model, request):
-    from stackgan.hub import load_model
-    from stackgan.tensors import to_pixels
-
+def test_folded_and_lower_precision_pictures_are_close_to_the_plain_networks(model):
     loaded = load_model(model.loaded.folder)
     embedding, chance = model.embed([PINK, BLUE]), model.chance([0, 1])
     with torch.inference_mode():
@@ -105,7 +104,7 @@ def test_folded_and_lower_precision_pictures_are_close_to_the_plain_networks(mod
         pictures = to_pixels(loaded.stage2(sketches, embedding, chance.eps2).images)
     drawn = model.draw([PINK, BLUE], [0, 1])
     levels = (drawn.pictures.float() - pictures.float()).abs()
-    assert levels.mean() < (2 if model.dtype == torch.bfloat16 else 0.1)
+    assert levels.mean() < (4 if model.dtype == torch.bfloat16 else 0.1)
 
 
 def test_refining_the_sketches_of_a_call_gives_its_pictures(model):

@@ -122,6 +122,8 @@ class Settings(_Frozen):
     """auto: bf16 autocast where the processor computes in it."""
     flip: bool = True
     """Mirror the photographs at random (off where captions say left or right)."""
+    shift: bool = True
+    """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
     fit: Literal["crop", "squeeze"] = "crop"
     """How a photograph becomes square: the centre, or the whole pressed together."""
     log_every: int = Field(50, ge=1)

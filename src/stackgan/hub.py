@@ -66,7 +66,7 @@ class LoadedModel:
                     f"{self.folder} holds no {DISCRIMINATOR}: it was saved without one"
                 )
             stage: Literal[1, 2] = 1 if self.stage2 is None else 2
-            with torch.device("meta"):
+            with torch.random.fork_rng(devices=[]):  # meta and spectral_norm: 2 s for sympy
                 network = build_discriminator(self.architecture, stage)
             weights = _read_weights(self.folder, DISCRIMINATOR, self.config)
             _fill(network, weights, self.folder / DISCRIMINATOR)

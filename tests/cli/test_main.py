@@ -113,10 +113,8 @@ def test_a_verb_whose_file_is_missing_says_so(command_line, monkeypatch):
     assert command_line("--help").code == 0
 
 
-def test_a_closed_pipe_ends_quietly(tiny_model):
-    program = (
-        f"import sys; from stackgan.cli.main import main; main(['inspect', {str(tiny_model)!r}])"
-    )
+def test_a_closed_pipe_ends_quietly():
+    program = "from stackgan.cli.main import main; main(['--help'])"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -177,6 +177,20 @@ def test_the_first_gru_state_has_no_gate_and_no_hidden_bias() -> None:
     torch.testing.assert_close(rnn(x), torch.tanh(rnn.i2h(x[:, 0])))
 
 
+@pytest.mark.parametrize("recurrence", ["rnn", "gru"])
+def test_initialised_weights_keep_captions_apart(recurrence: str) -> None:
+    encoder = tiny(Sizes(48, 64, 64, 64, recurrence, True))  # type: ignore[arg-type]
+    encoder.initialise(torch.Generator().manual_seed(0))
+    different = [f"this flower is {colour}" for colour in ("red", "yellow", "blue", "white")]
+    embedding = encoder.encode(different)
+    assert embedding.std(0).mean() > 0.02 * embedding.square().mean().sqrt()
+    first = encoder.sha256
+    encoder.initialise(torch.Generator().manual_seed(1))
+    other = encoder.sha256
+    encoder.initialise(torch.Generator().manual_seed(0))
+    assert encoder.sha256 == first != other
+
+
 def test_words_are_lower_case_without_punctuation() -> None:
     assert words("It's a Pink-ish flower, 3 petals!") == [
         "it's",

@@ -72,7 +72,7 @@ def train(
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
-    from stackgan.training.encoder import EncoderSettings, train_on_examples
+    from stackgan.training.encoder import EncoderSettings, image_inputs, train_encoder
 
     examples = read_examples(data, root, "train")
     settings = EncoderSettings(
@@ -84,9 +84,15 @@ def train(
         seed=seed,
         name=name or f"char-cnn-rnn-{data}",
     )
-    with bar("images") as images, bar("training") as training:
-        encoder, report = train_on_examples(
-            examples, settings, cache=out / "cache", progress=training, feature_progress=images
+    with bar("images") as progress:
+        images = image_inputs(examples, settings, cache=out / "cache", progress=progress)
+    with bar("training") as progress:
+        encoder, report = train_encoder(
+            [example.captions for example in examples],
+            [example.class_name for example in examples],
+            images,
+            settings,
+            progress=progress,
         )
     file = encoder.save(out)
     as_json = {"file": file, "sha256": encoder.sha256, **asdict(report)}

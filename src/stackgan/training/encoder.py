@@ -41,6 +41,7 @@ __all__ = [
     "EncoderTraining",
     "StepReport",
     "fold",
+    "image_inputs",
     "train_encoder",
     "train_on_examples",
 ]
@@ -352,6 +353,28 @@ def train_encoder(
     return training.finish()
 
 
+def image_inputs(
+    examples: Sequence[Example],
+    settings: EncoderSettings,
+    *,
+    cache: Path,
+    fit: Fit = "crop",
+    progress: Progress | None = None,
+) -> Tensor:
+    """What the image side reads of each example: frozen features, or pixels for "small".
+
+    Pixels and features are kept in the folder ``cache`` and found there the next time.
+
+    Raises:
+        InputError: the packages of EfficientNet-Lite1 are not installed.
+        DataError: an image that cannot be decoded.
+    """
+    pixels = prepare_cache(examples, settings.image_px, cache, fit, progress)
+    if settings.image_network == "lite1":
+        return cached_features(pixels, progress)
+    return torch.from_numpy(pixels.pixels.transpose(0, 3, 1, 2).copy())
+
+
 def train_on_examples(
     examples: Sequence[Example],
     settings: EncoderSettings | None = None,
@@ -359,24 +382,13 @@ def train_on_examples(
     cache: Path,
     fit: Fit = "crop",
     progress: Progress | None = None,
-    feature_progress: Progress | None = None,
 ) -> tuple[CharCnnRnn, EncoderReport]:
-    """Train an encoder on a data set; pixels and frozen features are kept in the folder ``cache``.
-
-    Raises:
-        InputError: the packages of EfficientNet-Lite1 are not installed, or too few examples.
-        DataError: an image that cannot be decoded.
-    """
+    """Train an encoder on a data set: :func:`image_inputs`, then :func:`train_encoder`."""
     settings = settings or EncoderSettings()
-    pixels = prepare_cache(examples, settings.image_px, cache, fit, feature_progress)
-    if settings.image_network == "lite1":
-        images = cached_features(pixels, feature_progress)
-    else:
-        images = torch.from_numpy(pixels.pixels.transpose(0, 3, 1, 2).copy())
     return train_encoder(
         [example.captions for example in examples],
         [example.class_name for example in examples],
-        images,
+        image_inputs(examples, settings, cache=cache, fit=fit, progress=progress),
         settings,
         progress=progress,
     )

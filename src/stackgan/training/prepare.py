@@ -55,7 +55,7 @@ def stored_px(examples: Sequence[Example], image_px: int) -> int:
 
 
 def stage_batches(
-    run: Path,
+    cache_folder: Path,
     settings: Settings,
     number: Literal[1, 2],
     examples: Sequence[Example],
@@ -63,12 +63,12 @@ def stage_batches(
     rows: list[tuple[int, ...]],
     progress: Progress,
 ) -> Batches:
-    """The batches of one stage, over a cache inside the run's folder."""
+    """The batches of one stage, over the pixels cached in ``cache_folder``."""
     image_px = 64 if number == 1 else settings.architecture.image_px
     cache = prepare_cache(
         examples,
         stored_px(examples, image_px),
-        run / "cache",
+        cache_folder,
         fit=settings.fit,
         progress=lambda done, total: progress("decoding photographs", done, total),
     )
@@ -81,6 +81,7 @@ def stage_batches(
         stage.batch_size,
         image_px,
         settings.seed,
+        shift_px=None if settings.shift else 0,
         flip=settings.flip,
     )
 
@@ -108,8 +109,8 @@ def train_own_encoder(
             name=f"char-cnn-rnn-{data}",
         ),
         cache=cache,
+        fit=settings.fit,
         progress=lambda done, total: progress("text encoder", done, total),
-        feature_progress=lambda done, total: progress("image features", done, total),
     )
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -73,9 +74,27 @@ def read_plan(run: Path) -> Plan:
 
 
 def begin(run: Path, plan: Plan) -> None:
-    """Make the run's folder; InputError where a run lies there already."""
+    """Make the run's folder, once everything the plan names was found usable.
+
+    Raises:
+        InputError: a run lies there already, or a stage's batch is larger than the data set.
+        DataError, ModelError: the data set, encoder or model cannot be read.
+    """
     if (run / "settings.json").exists():
         raise InputError(f"{run} holds a run already: add --resume, or name another folder")
+    examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
+    if plan.encoder is not None:
+        load_encoder(Path(plan.encoder))
+    for model in (plan.stage1, plan.init_from):
+        if model is not None:
+            load_model(model)
+    for number in plan.stages:
+        batch = getattr(plan.settings, f"stage{number}").batch_size
+        if len(examples) < batch:
+            raise InputError(
+                f"stage{number}.batch_size is {batch} and {plan.root} has {len(examples)} training "
+                f"examples; add --set stage{number}.batch_size={max(2, len(examples) // 2)}"
+            )
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "settings.json", plan.as_json())
 
@@ -107,7 +126,8 @@ def train(
     if 1 not in plan.stages:
         stage1 = _given_stage1(plan, settings, encoder)
     for number in plan.stages:
-        batches = stage_batches(run, plan.settings, number, examples, embeddings, rows, progress)
+        cache = _cache_folder(run, plan)
+        batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
         stage = _make(plan, settings, number, stage1, device)
         folder = run / f"stage{number}"
         _write_captions(folder, fixed)
@@ -279,9 +299,15 @@ def _encoder(
     own = run / "encoder"
     if not (own / "text_encoder.safetensors").exists():
         bf16 = plan.settings.precision != "fp32" and has_bf16("cpu")
-        cache = run / "cache"
+        cache = _cache_folder(run, plan)
         train_own_encoder(own, plan.settings, plan.data, examples, cache, bf16, say, progress)
     return load_encoder(own)
+
+
+def _cache_folder(run: Path, plan: Plan) -> Path:
+    """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
+    prepared = Path(plan.root) / ".stackgan"
+    return prepared if prepared.is_dir() and os.access(prepared, os.W_OK) else run / "cache"
 
 
 def _with_encoder(settings: Settings, encoder: TextEncoder) -> Settings:

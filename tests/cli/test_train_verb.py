@@ -1,0 +1,90 @@
+"""``stackgan train`` in process: success, resuming, and its failures."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stackgan.cli.main import run as stackgan
+from stackgan.data.toy import draw
+
+TINY = [
+    "architecture.stage1_generator_width=4", "architecture.stage1_discriminator_width=4",
+    "architecture.stage2_generator_width=4", "architecture.stage2_discriminator_width=4",
+    "architecture.image_px=128", "stage1.steps=2", "stage1.batch_size=8", "stage2.steps=2",
+    "stage2.batch_size=4", "stage2.pixel_steps=0", "stage2.pair_steps=1", "encoder_steps=2",
+    "precision=fp32",
+]  # fmt: skip
+
+
+def settings(*more: str) -> list[str]:
+    return [word for assignment in (*TINY, *more) for word in ("--set", assignment)]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("toy")
+    draw(root, seed=1, count=40)
+    return root
+
+
+def test_both_stages_and_an_encoder_in_one_command(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["train", "--data", "toy", "--root", str(toy), "--run", str(run), *settings()]
+    assert stackgan([*arguments, "--json"]) == 0
+    answered = capsys.readouterr().out
+    assert json.loads(answered) == {"model": str(run / "model")}
+    out = tmp_path / "picture.png"
+    generate = ["generate", "a red circle", "--model", str(run), "--out", str(out)]
+    assert stackgan(generate) == 0 and out.exists()
+    assert stackgan(["train", "--run", str(run), "--resume"]) == 0
+    assert stackgan(arguments) == 2
+    assert "add --resume" in capsys.readouterr().err
+
+
+def test_a_dry_run_answers_and_writes_nothing(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    base = ["train", "--data", "toy", "--root", str(toy), "--run", str(run), "--dry-run"]
+    assert stackgan([*base, *settings(), "--json"]) == 0
+    answered = json.loads(capsys.readouterr().out)
+    assert answered["settings"]["stage1"]["steps"] == 2
+    assert answered["stage1"]["step_s"] > 0 and answered["stage2"]["memory_bytes"] > 0
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", "toyz", "--root", "x"], "did you mean 'toy'"),
+        (["--root", "x"], "train needs --data NAME and --root DIR"),
+        (["--data", "toy", "--root", "nowhere"], "nowhere"),
+        (["--data", "toy", "--root", "x", "--stage", "3"], "--stage is '3': give 1, 2 or both"),
+        (["--data", "toy", "--root", "x", "--stage", "2"], "name its model with --stage1"),
+        (["--data", "toy", "--root", "x", "--preset", "moden"], "did you mean 'modern'"),
+        (["--data", "toy", "--root", "x", "--set", "stage1.step=1"], "did you mean 'steps'"),
+        (["--resume"], "holds no run that could be resumed"),
+        (["--resume", "--data", "toy"], "give only --run"),
+        (["--data", "toy", "--root", "TOY", "--encoder", "no-such-file"], "no-such-file"),
+        (["--data", "toy", "--root", "TOY", "--init-from", "no-such-model"], "no-such-model"),
+        (["--data", "toy", "--root", "TOY"], "--set stage1.batch_size=17"),
+        (["--data", "toy", "--root", "x", "--device", "tpu"], "tpu"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_leaves_nothing_half_done(
+    arguments: list[str],
+    sentence: str,
+    toy: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(toy) if word == "TOY" else word for word in arguments]
+    assert stackgan(["train", "--run", "run", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error
+    assert not (tmp_path / "run").exists()
