@@ -1,4 +1,4 @@
-"""How good are the flowers? KID, SWD, diversity and memorising by EVALUATION's protocol.
+"""How good are the flowers? KID, SWD, diversity and memorising, by the protocol of README.md.
 
     python benchmarks/flowers.py --anchors                      what known pictures score
     python benchmarks/flowers.py --model flowers --json OUT.json

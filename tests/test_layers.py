@@ -50,7 +50,7 @@ def test_imports_point_downward(path):
     own = unit(path)
     if own in TOP:
         return
-    assert own in LEVEL, f"{own} is in no layer: add it to DESIGN's order and to this test"
+    assert own in LEVEL, f"{own} is in no layer: add it to CONTRIBUTING.md's order and to this test"
     for other in imported_units(ast.parse(path.read_text("utf-8"))):
         assert other in LEVEL, f"{path.name} imports stackgan.{other}, which is in no layer"
         same = own == other or (LEVEL[own] == LEVEL[other] and own in FLAT)

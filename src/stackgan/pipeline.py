@@ -207,9 +207,9 @@ class StackGAN:
     def interpolate(self, first: str, last: str, steps: int = 8, seed: int | None = None) -> Result:
         """Walk in even steps from one caption's embedding to another's, ends included.
 
-        Paper: section 4.4, figure 8: noise zero, so that only the text moves. With ``seed`` all
-        that is random is that seed's, the same at every step, so that the ends are
-        ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
+        Paper: section 4.3, sentence embedding interpolation: noise zero, so that only the text
+        moves. With ``seed`` all that is random is that seed's, the same at every step, so that the
+        ends are ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
         """
         if steps < 2:
             raise InputError(f"steps is {steps}, expected 2 or more (both ends count)")

@@ -26,7 +26,7 @@ def test_a_folded_stage1_is_the_plain_one(loaded):
     x = inputs()
     plain = loaded.stage1(**x).images
     folded = fold_batchnorm(copy.deepcopy(loaded.stage1))(**x).images
-    torch.testing.assert_close(folded, plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(folded, plain, rtol=1e-3, atol=3e-4)
     assert plain.std() > 0.05
 
 
@@ -36,7 +36,7 @@ def test_a_folded_stage2_is_the_plain_one(loaded):
     plain = loaded.stage2(sketches, x["embedding"], x["eps"]).images
     network = fold_batchnorm(copy.deepcopy(loaded.stage2))
     folded = network(sketches, x["embedding"], x["eps"]).images
-    torch.testing.assert_close(folded, plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(folded, plain, rtol=1e-3, atol=3e-4)
 
 
 def test_no_normalisation_and_no_plain_up_block_is_left(loaded):

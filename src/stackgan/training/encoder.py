@@ -305,12 +305,12 @@ def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
     was taken away and what was multiplied, so embedding / scale + mean is what was trained.
 
     Differs: published encoders are used as they are; embeddings near norm 1, or with a large common
-    part, leave the GAN's text ignored for thousands of steps (FIELD.md, trials).
+    part, leave the GAN's text ignored for thousands of steps (seen in trials).
     """
     with torch.no_grad():
-        for weight in encoder.parameters():
-            if weight.ndim > 1:
-                weight.copy_(weight.bfloat16())
+        for parameter in encoder.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.bfloat16())
         states = torch.cat(
             [
                 encoder.mean_state(numbers(captions[start : start + 256])).double()

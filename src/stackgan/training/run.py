@@ -24,7 +24,7 @@ import torch
 from stackgan.config import Settings, validate_settings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
-from stackgan.errors import InputError, ModelError
+from stackgan.errors import DataError, InputError, ModelError
 from stackgan.hub import load_model, save_model, write_json
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.stage1 import Stage1Generator
@@ -340,7 +340,7 @@ def _sheet_captions(plan: Plan, examples: list[Example]) -> list[str]:
     """Eight captions for the sheets: of the test split where there is one, evenly spaced."""
     try:
         shown = read_examples(plan.data, Path(plan.root), "test", **plan.options) or examples
-    except InputError:
+    except DataError:  # everything is in the training split
         shown = examples
     step = max(1, len(shown) // SHEET_CAPTIONS)
     return [example.captions[0] for example in shown[::step] if example.captions][:SHEET_CAPTIONS]
