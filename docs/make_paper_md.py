@@ -242,8 +242,8 @@ def paper_md() -> str:
         "",
         "## Where we differ, and why",
         "",
-        "What a docstring names as ours. What is *not in the paper* acts only where a setting asks for",
-        "it, and the preset `paper` asks for none of it.",
+        "What a docstring names as ours. What is *not in the paper* acts only where a setting asks",
+        "for it, and the preset `paper` asks for none of it.",
         "",
     ]
     for line in lines:

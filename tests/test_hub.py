@@ -167,6 +167,23 @@ def test_a_config_of_another_kind_is_refused(spoiled, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("change", ["missing", "unknown"])
+def test_weights_are_loaded_strictly(spoiled, change):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(spoiled / GENERATOR)
+    if change == "missing":
+        del weights["stage2.rgb.weight"]
+    else:
+        weights["stage1.more.weight"] = torch.zeros(3)
+    save_file(weights, spoiled / GENERATOR)
+    config = read_config(spoiled)
+    config["files"][GENERATOR]["sha256"] = hub.file_sha256(spoiled / GENERATOR)
+    hub.write_json(spoiled / CONFIG, config)
+    with pytest.raises(ModelError, match="does not fit"):
+        load_model(spoiled)
+
+
 def test_a_config_that_is_not_json_is_named(spoiled):
     (spoiled / CONFIG).write_text("{")
     with pytest.raises(ModelError, match=CONFIG):

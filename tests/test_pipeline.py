@@ -295,6 +295,9 @@ def test_a_grid_holds_every_picture_and_its_labels(model):
     boxes = [(4, 4), (264, 4), (4, 264), (264, 264)]
     for image, (x, y) in zip(result.images, boxes, strict=True):
         assert plain.crop((x, y, x + 256, y + 256)).tobytes() == image.tobytes()
+    boxes = [(4, 22), (264, 22), (4, 318), (264, 318)]  # 18 px for the caption, 18 for the seeds
+    for image, (x, y) in zip(result.images, boxes, strict=True):
+        assert labelled.crop((x, y, x + 256, y + 256)).tobytes() == image.tobytes()
     label = labelled.crop((4, 4, 300, 20))
     assert len(set(label.convert("L").tobytes())) > 2, "the caption is drawn"
 

@@ -106,16 +106,38 @@ class StageSettings(_Frozen):
     """Stage-II only: weight of the difference between the shrunken picture and its sketch."""
 
 
+class EncoderTraining(_Frozen):
+    """How a run trains its own text encoder, where it is given none. The defaults are the paper's."""
+
+    steps: int = Field(6_000, ge=1)
+    """Mini-batches."""
+    batch_size: int = Field(40, ge=2)
+    """Pairs in a mini-batch; the structured objective takes one of each of so many classes."""
+    objective: Literal["structured", "contrastive"] = "structured"
+    """The paper's hinge over classes, or a cross-entropy over single images."""
+    image_network: Literal["lite1", "small"] = "lite1"
+    """Frozen EfficientNet-Lite1 features, or a small network trained along."""
+    word_weight: float = Field(0.0, ge=0)
+    """Weight of naming the caption's words from its embedding; 0: none, as the paper."""
+    learning_rate: float = Field(7e-4, gt=0)
+    """Adam's highest rate."""
+    conv1: int = Field(384, ge=1)
+    """Maps of the first convolution."""
+    conv2: int = Field(512, ge=1)
+    """Maps of the second convolution."""
+    hidden: int = Field(256, ge=1)
+    """Maps of the third convolution and units of the recurrent net."""
+    dim: int = Field(1024, ge=2)
+    """Numbers in an embedding."""
+
+
 class Settings(_Frozen):
     """A whole training run."""
 
     architecture: Architecture = Architecture()
     stage1: StageSettings = StageSettings()
     stage2: StageSettings = StageSettings()
-    encoder_steps: int = Field(3_000, ge=1)
-    """Steps of the text encoder's training where a run trains its own."""
-    image_network: Literal["lite1", "small"] = "lite1"
-    """What the text encoder is trained against where a run trains its own."""
+    encoder: EncoderTraining = EncoderTraining()
     seed: int = Field(0, ge=0)
     """Everything drawn in the run is a function of it."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -97,13 +97,20 @@ def train_own_encoder(
     progress: Progress,
 ) -> None:
     """Train the run's own char-CNN-RNN on its captions and photographs; written when finished."""
+    from stackgan.text.char_cnn_rnn import Sizes
     from stackgan.training.encoder import EncoderSettings, train_on_examples
 
+    chosen = settings.encoder
     encoder, report = train_on_examples(
         examples,
         EncoderSettings(
-            steps=settings.encoder_steps,
-            image_network=settings.image_network,
+            steps=chosen.steps,
+            batch=chosen.batch_size,
+            learning_rate=chosen.learning_rate,
+            objective=chosen.objective,
+            image_network=chosen.image_network,
+            word_weight=chosen.word_weight,
+            sizes=Sizes(chosen.conv1, chosen.conv2, chosen.hidden, chosen.dim),
             seed=settings.seed,
             precision="bf16" if bf16 else "float32",
             name=f"char-cnn-rnn-{data}",
