@@ -205,18 +205,20 @@ def preset_lines(name: str) -> Iterator[tuple[str, str, str]]:
 def default(setting: str) -> Any:
     """Return the default of a setting, read from config.py without importing it."""
     tree = ast.parse((SOURCE / "config.py").read_text("utf-8"))
-    section, _, key = setting.rpartition(".")
-    owner = {"": "Settings", "architecture": "Architecture"}.get(section, "StageSettings")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name == owner:
-            for field in node.body:
-                target = getattr(field, "target", None)
-                if isinstance(target, ast.Name) and target.id == key:
-                    value = getattr(field, "value", None)
-                    if isinstance(value, ast.Call):
-                        value = value.args[0]
-                    return ast.literal_eval(value)  # type: ignore[arg-type]
-    raise SystemExit(f"config.py has no setting {setting}")
+    fields: dict[tuple[str, str], ast.AnnAssign] = {
+        (owner.name, field.target.id): field
+        for owner in tree.body
+        if isinstance(owner, ast.ClassDef)
+        for field in owner.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
+    owner, (*sections, key) = "Settings", setting.split(".")
+    for section in sections:
+        owner = ast.unparse(fields[owner, section].annotation)
+    value = fields[owner, key].value
+    if isinstance(value, ast.Call):  # Field(default, ...)
+        value = value.args[0]
+    return None if value is None else ast.literal_eval(value)
 
 
 def paper_md() -> str:

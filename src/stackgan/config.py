@@ -107,7 +107,7 @@ class StageSettings(_Frozen):
 
 
 class EncoderTraining(_Frozen):
-    """How a run trains its own text encoder, where it is given none. The defaults are the paper's."""
+    """How a run that is given no text encoder trains its own. The defaults are the paper's."""
 
     steps: int = Field(6_000, ge=1)
     """Mini-batches."""

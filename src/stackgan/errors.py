@@ -1,12 +1,12 @@
 """What can go wrong, as a tree. Every message is one sentence for the person who can act on it.
 
-    StackGANError                exit code 2
-    ├── InputError               an argument, setting or caption that cannot be used (also a ValueError)
-    ├── DataError                a data set or image file that is missing or broken
-    ├── ModelError               a model folder, checkpoint or encoder file that cannot be used
-    ├── CheckFailed              exit code 1: a check ran and found faults
-    └── RunFailed                exit code 1: a run started and could not go on
-        └── NonFiniteLoss        a loss became NaN or infinite
+StackGANError                exit code 2
+├── InputError               an argument, setting or caption that cannot be used (also a ValueError)
+├── DataError                a data set or image file that is missing or broken
+├── ModelError               a model folder, checkpoint or encoder file that cannot be used
+├── CheckFailed              exit code 1: a check ran and found faults
+└── RunFailed                exit code 1: a run started and could not go on
+    └── NonFiniteLoss        a loss became NaN or infinite
 """
 
 

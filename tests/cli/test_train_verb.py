@@ -9,13 +9,25 @@ from stackgan.cli.main import run as stackgan
 from stackgan.data.toy import draw
 
 TINY = [
-    "architecture.stage1_generator_width=4", "architecture.stage1_discriminator_width=4",
-    "architecture.stage2_generator_width=4", "architecture.stage2_discriminator_width=4",
-    "architecture.image_px=128", "stage1.steps=2", "stage1.batch_size=8", "stage2.steps=2",
-    "stage2.batch_size=4", "stage2.pixel_steps=0", "stage2.pair_steps=1", "encoder.steps=2", "encoder.image_network=small", "encoder.conv1=8",
-    "encoder.conv2=8", "encoder.hidden=8", "encoder.dim=12",
+    "architecture.stage1_generator_width=4",
+    "architecture.stage1_discriminator_width=4",
+    "architecture.stage2_generator_width=4",
+    "architecture.stage2_discriminator_width=4",
+    "architecture.image_px=128",
+    "stage1.steps=2",
+    "stage1.batch_size=8",
+    "stage2.steps=2",
+    "stage2.batch_size=4",
+    "stage2.pixel_steps=0",
+    "stage2.pair_steps=1",
+    "encoder.steps=2",
+    "encoder.image_network=small",
+    "encoder.conv1=8",
+    "encoder.conv2=8",
+    "encoder.hidden=8",
+    "encoder.dim=12",
     "precision=fp32",
-]  # fmt: skip
+]
 
 
 def settings(*more: str) -> list[str]:

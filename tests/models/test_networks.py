@@ -58,7 +58,7 @@ def test_the_transposed_up_block_is_nearest_then_convolution() -> None:
     fast, plain = conv(x), conv.plain(x)
     assert_close(fast, plain)
     target = draw(*fast.shape, seed=1).double()
-    for y in torch.autograd.grad((fast * target).sum(), [x, conv.weight]), :
+    for y in (torch.autograd.grad((fast * target).sum(), [x, conv.weight]),):
         assert_close(y, torch.autograd.grad((plain * target).sum(), [x, conv.weight]))
 
 

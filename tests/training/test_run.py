@@ -116,9 +116,7 @@ def test_a_run_leaves_a_model_that_loads(whole: Path) -> None:
     assert {"d_real", "d_wrong", "d_fake", "g_gradient", "d_gradient", "kl"} <= line.keys()
 
 
-def test_the_plan_survives_its_file(
-    whole: Path, toy: Path, encoder: Path, tmp_path: Path
-) -> None:
+def test_the_plan_survives_its_file(whole: Path, toy: Path, encoder: Path, tmp_path: Path) -> None:
     plan = plan_of(toy, encoder, stages=(2,), stage1=str(whole))
     training.begin(tmp_path / "run", plan)
     assert training.read_plan(tmp_path / "run") == plan

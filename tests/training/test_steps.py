@@ -75,7 +75,9 @@ def test_a_step_moves_generator_discriminator_and_average(number: int) -> None:
     before = [state(network) for network in networks]
     run(stage, 64 if number == 1 else 128)
     for network, old in zip(networks, before, strict=True):
-        still = [name for name, value in network.named_parameters() if torch.equal(value, old[name])]
+        still = [
+            name for name, value in network.named_parameters() if torch.equal(value, old[name])
+        ]
         assert not still
 
 
@@ -210,5 +212,3 @@ def test_augmentation_lets_gradients_through() -> None:
     images = torch.rand(2, 3, 16, 16, requires_grad=True)
     translate(images, random(1)).sum().backward()
     assert images.grad is not None and set(images.grad.unique().tolist()) <= {0.0, 1.0}
-
-

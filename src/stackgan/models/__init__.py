@@ -1,0 +1,1 @@
+"""Embedding -> condition -> sketch -> picture: the networks, and how settings build them."""

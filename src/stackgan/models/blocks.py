@@ -87,13 +87,15 @@ class ModulatedNorm(nn.Module):
 
 
 class ModulatedUpBlock(nn.Module):
-    """:class:`UpBlock` with its normalisation modulated by the latent, and a residual convolution."""
+    """An up block modulated by the latent, with a second, residual convolution if ``refine``."""
 
     def __init__(self, in_channels: int, out_channels: int, latent_dim: int, refine: bool) -> None:
         super().__init__()
         self.conv = UpConv(in_channels, out_channels)
         self.norm = ModulatedNorm(out_channels, latent_dim)
-        self.refine = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False) if refine else None
+        self.refine = (
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False) if refine else None
+        )
         self.refine_norm = ModulatedNorm(out_channels, latent_dim) if refine else None
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
@@ -161,7 +163,8 @@ class DownBlock(nn.Module):
         if self.refine is None or self.skip is None:
             return y
         y = F.leaky_relu(self.refine(y), 0.2)
-        return (y + self.skip(F.avg_pool2d(x, 2))) * 0.5**0.5
+        joined: Tensor = (y + self.skip(F.avg_pool2d(x, 2))) * 0.5**0.5
+        return joined
 
 
 class MinibatchDeviation(nn.Module):
@@ -214,7 +217,8 @@ class JointLogits(nn.Module):
         if self.text is not None and text is not None:
             joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
         joint = F.leaky_relu(self.norm(joint), 0.2)
-        return self.score(joint).flatten().float()
+        logits: Tensor = self.score(joint).flatten().float()
+        return logits
 
 
 class PatchLogits(nn.Module):
@@ -230,4 +234,5 @@ class PatchLogits(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [B, F, H, W] to logits [B * H * W], float32."""
-        return self.score(features).flatten().float()
+        logits: Tensor = self.score(features).flatten().float()
+        return logits

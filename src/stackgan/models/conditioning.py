@@ -20,7 +20,7 @@ class Gaussian(NamedTuple):
     log_var: Condition
 
     def sample(self, eps: Condition | None) -> Condition:
-        """c = mean + sigma * eps; the mean itself where ``eps`` is None. Paper: section 3.2."""
+        """Draw mean + sigma * eps; the mean itself where ``eps`` is None. Paper: section 3.2."""
         if eps is None:
             return self.mean
         return self.mean + (0.5 * self.log_var).exp() * eps

@@ -6,6 +6,7 @@ caption and a wrong one: ``features(images)``, then ``conditional(features, embe
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -65,7 +66,7 @@ class Discriminator(nn.Module):
         self.down = nn.Sequential(
             *(
                 DownBlock(i, o, normalisation, first=k == 0, residual=residual)
-                for k, (i, o) in enumerate(zip(widths, widths[1:], strict=False))
+                for k, (i, o) in enumerate(pairwise(widths))
             )
         )
         compress: list[nn.Module] = []
@@ -87,23 +88,25 @@ class Discriminator(nn.Module):
     def features(self, images: Images) -> Features:
         """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
         x = images.contiguous(memory_format=torch.channels_last)
-        for block in self.down[:-2]:
-            x = block(x)
-        patches = x  # [B, F', 16, 16]
+        patches = x = self.down[:-2](x)  # [B, F', 16, 16]
         x = self.compress(self.down[-2:](x))
         return Features(x if self.deviation is None else self.deviation(x), patches)
 
     def conditional(self, features: Features, embedding: Embedding) -> Logits:
         """The logit [B] of "this image is real and fits this caption"."""
-        return self.joint(features.whole, F.leaky_relu(self.text(embedding), 0.2))
+        logits: Logits = self.joint(features.whole, F.leaky_relu(self.text(embedding), 0.2))
+        return logits
 
     def unconditional(self, features: Features) -> AnyLogits | None:
         """The logits of "this is real", [B] or one for each patch; None without such a head."""
         if self.alone is None:
             return None
+        logits: AnyLogits
         if isinstance(self.alone, PatchLogits):
-            return self.alone(features.patches)
-        return self.alone(features.whole, None)
+            logits = self.alone(features.patches)
+        else:
+            logits = self.alone(features.whole, None)
+        return logits
 
     def forward(self, images: Images, embedding: Embedding) -> Logits:
         """The conditional logit of images with captions, in one call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -45,10 +46,9 @@ class Stage1Generator(nn.Module):
         self.project = nn.Linear(latent_dim, self.first_width * 16, bias=False)
         self.project_norm = nn.BatchNorm1d(self.first_width * 16)
         widths = [8 * width, 4 * width, 2 * width, width, width // 2]
-        pairs = list(zip(widths, widths[1:], strict=False))
         self.blocks = nn.ModuleList(
             ModulatedUpBlock(i, o, latent_dim, refine=k < 2) if modulated else UpBlock(i, o)
-            for k, (i, o) in enumerate(pairs)
+            for k, (i, o) in enumerate(pairwise(widths))
         )
         self.modulated = modulated
         self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -57,7 +58,7 @@ class Stage2Generator(nn.Module):
         self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
         ups = {128: 3, 256: 4}[image_px]
         widths = [4 * width, 2 * width, width, width // 2, width // 4][: ups + 1]
-        self.up = nn.ModuleList(UpBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(UpBlock(i, o) for i, o in pairwise(widths))
         self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)
         if output == "residual":
             self.merge = nn.Conv2d(width, width, 1, bias=False)
@@ -93,7 +94,9 @@ class Stage2Generator(nn.Module):
         return Generated((enlarge(sketches, self.image_px) + painted).clamp(-1, 1), gaussian)
 
 
-def _down(in_channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Module:
+def _down(
+    in_channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True
+) -> nn.Module:
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=not norm)
     ]

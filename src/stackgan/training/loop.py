@@ -60,12 +60,10 @@ def step_random(seed: int, stage: int, step: int) -> torch.Generator:
 def run_steps(
     stage: Stage, batches: Batches, seed: int, number: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Train ``stage`` (Stage-I or -II by ``number``) from its step to its last, one report a step."""
+    """Train ``stage`` from its step to its last, one report a step; ``number`` is 1 or 2."""
     while stage.step < stage.settings.steps:
         epoch, index = divmod(stage.step, batches.steps_per_epoch)
-        set_learning_rate(
-            stage, learning_rate(stage.settings, stage.step, batches.steps_per_epoch)
-        )
+        set_learning_rate(stage, learning_rate(stage.settings, stage.step, batches.steps_per_epoch))
         drawn = batches.batch(epoch, index)
         batch = StepBatch(
             drawn.pixels.to(stage.device),
@@ -101,7 +99,7 @@ def paint_sheet(
     noise, eps, eps2 = (torch.stack(part).to(stage.device) for part in zip(*draws, strict=True))
     pictures = []
     with stage.precision():
-        for row in embedding.to(stage.device).split(1):
+        for row in embedding.to(stage.device)[:, None]:
             rows = row.expand(columns, -1)
             if isinstance(generator, Stage1Generator):
                 images = generator(rows, noise, eps).images

@@ -23,7 +23,7 @@ class DiscriminatorLoss(NamedTuple):
     fake: Scalar  # a generated image with the caption it was made from, to be called fake
 
     def total(self) -> Scalar:
-        """real + (wrong + fake) / 2: the two groups of negatives weigh as much as the positives.
+        """Real + (wrong + fake) / 2: the two groups of negatives weigh as much as the positives.
 
         Paper: section 3.3 names the groups; the weights are those of GAN-CLS (Reed et al., ICML
         2016, algorithm 1) and of the authors' code.
@@ -85,7 +85,7 @@ def pixel_loss(images: Images, target: Images) -> Scalar:
 
 
 def shrink(images: Images, size_px: int) -> Resized:
-    """Reduce [B, 3, H, W] to ``size_px`` by antialiased bicubic interpolation, float32, in [-1, 1]."""
+    """Reduce [B, 3, H, W] to ``size_px``: antialiased bicubic, float32, in [-1, 1]."""
     small = F.interpolate(
         images.float(), (size_px, size_px), mode="bicubic", antialias=True, align_corners=False
     )

@@ -125,6 +125,6 @@ def _tensorboard(folder: Path, resumed_at: int | None) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(  # type: ignore[no-untyped-call]
+    return SummaryWriter(
         str(folder / "tensorboard"), purge_step=None if resumed_at is None else resumed_at + 1
     )

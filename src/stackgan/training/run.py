@@ -1,10 +1,10 @@
 """A whole training run in one folder: data, encoder, Stage-I, Stage-II, model folder.
 
-    RUN/settings.json       the resolved settings and what the run reads
-    RUN/encoder/            the text encoder, where the run trained its own
-    RUN/cache/              the photographs, decoded and squared
-    RUN/stage1/, stage2/    checkpoint.pt, log.jsonl, sheet-STEP.png, captions.txt
-    RUN/model/              the model folder, rewritten with every checkpoint
+RUN/settings.json       the resolved settings and what the run reads
+RUN/encoder/            the text encoder, where the run trained its own
+RUN/cache/              the photographs, decoded and squared
+RUN/stage1/, stage2/    checkpoint.pt, log.jsonl, sheet-STEP.png, captions.txt
+RUN/model/              the model folder, rewritten with every checkpoint
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ def train(
         folder = run / f"stage{number}"
         _write_captions(folder, fixed)
         with torch.inference_mode(False):
-            _train_stage(
-                run, plan, settings, stage, number, batches, encoder, fixed, say, progress
-            )
+            _train_stage(run, plan, settings, stage, number, batches, encoder, fixed, say, progress)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
             stage1 = average if isinstance(average, Stage1Generator) else None
@@ -259,7 +257,7 @@ def _make(
 def has_bf16(device: str) -> bool:
     """Whether ``device`` multiplies in bf16 (a processor without AVX-512 BF16 only imitates it)."""
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device != "cpu":
         return False
     return bool(

@@ -121,9 +121,7 @@ def train_step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[
     return report
 
 
-def _synthesise(
-    stage: Stage, real: Images, embedding: Embedding, random: torch.Generator
-) -> Fakes:
+def _synthesise(stage: Stage, real: Images, embedding: Embedding, random: torch.Generator) -> Fakes:
     """Generate one image for each caption of the batch."""
     generator = stage.generator
 
@@ -139,9 +137,7 @@ def _synthesise(
     return Fakes(images, gaussian, sketches, pairs)
 
 
-def _sketches(
-    stage: Stage, real: Images, embedding: Embedding, draw: Any
-) -> tuple[Resized, int]:
+def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tuple[Resized, int]:
     """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
     settings = stage.settings
     batch = len(real)
