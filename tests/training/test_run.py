@@ -111,7 +111,8 @@ def test_a_run_leaves_a_model_that_loads(whole: Path) -> None:
     with Image.open(whole / "stage1/sheet-000004.png") as sheet:
         assert sheet.size == (8 * 64, len(captions) * 64)
     steps = [line["step"] for line in log_of(whole / "stage1")]
-    assert steps == [2, 4]
+    assert steps == [2, 4, 4]
+    assert log_of(whole / "stage1")[-1].keys() == {"step", "diversity"}
     line = log_of(whole / "stage1")[0]
     assert {"d_real", "d_wrong", "d_fake", "g_gradient", "d_gradient", "kl"} <= line.keys()
 

@@ -66,7 +66,7 @@ class Recorder:
             raise RunFailed(f"{path} could not be written: {error}") from None
         if self._board is not None:
             self._board.add_image("sheet", grid, step, dataformats="HWC")
-            self._board.add_scalar("diversity", diversity, step)
+        self.line(step, {"diversity": diversity})
         if diversity < COLLAPSED_DIVERSITY:
             self._once(
                 "diversity",
