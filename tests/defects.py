@@ -134,11 +134,7 @@ DEFECTS = [
     ),
     _hub('**config.get("scores", {}), **scores', "**scores", "scores are merged"),
     _main("return _say(str(error), error.exit_code)", "return _say(str(error), 1)", "exit 2"),
-    _main(
-        'return _say("interrupted", INTERRUPTED)\n    except typer',
-        'return _say("interrupted", 1)\n    except typer',
-        "130",
-    ),
+    _main("if code == INTERRUPTED:", "if False:", "an interruption is told in a sentence"),
     _main('reason = "no space is left on the disk"', 'reason = "failed"', "a full disk is named"),
     _options('decode("utf-8-sig")', 'decode("utf-8")', "a byte-order mark is no caption"),
     _options("if line.strip()]", "]", "empty lines are no captions"),

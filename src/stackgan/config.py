@@ -56,7 +56,7 @@ class Architecture(_Frozen):
     unconditional: bool = False
     """The discriminators also judge the image alone."""
     patches: bool = False
-    """Stage-II's unconditional head judges each of 16x16 patches in place of the whole (modern)."""
+    """Stage-II's unconditional head judges each of 32x32 patches in place of the whole (modern)."""
     minibatch_deviation: bool = False
     """The discriminators see the batch's deviation."""
     residual_discriminator: bool = False

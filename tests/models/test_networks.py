@@ -157,7 +157,7 @@ def test_every_parameter_of_the_discriminators_has_an_effect(architecture: Archi
         alone = network.unconditional(features)
         assert (alone is not None) == architecture.unconditional
         if alone is not None:
-            assert alone.shape == ((8 * 16 * 16,) if architecture.patches and stage == 2 else (8,))
+            assert alone.shape == ((8 * 32 * 32,) if architecture.patches and stage == 2 else (8,))
         total = logits if alone is None else torch.cat([logits, 2 * alone])
         idle = [name for name, effect in effects(network, total) if effect == 0]
         # Batch normalisation takes a common shift away again.
@@ -231,3 +231,13 @@ def test_initialising_is_a_function_of_the_seed_alone() -> None:
     one, again, other = weights(1), weights(1), weights(2)
     assert_close(one, again, rtol=0, atol=0)
     assert not torch.equal(one["project.weight"], other["project.weight"])
+
+
+def test_clipping_keeps_the_gradient_of_what_overshoots() -> None:
+    from stackgan.models.stage2 import clip
+
+    images = torch.tensor([[[[-3.0, 0.5, 2.0]]] * 3], requires_grad=True)
+    clipped = clip(images)
+    assert_close(clipped[0, 0, 0], torch.tensor([-1.0, 0.5, 1.0]))
+    clipped.sum().backward()
+    assert_close(images.grad, torch.ones_like(images))

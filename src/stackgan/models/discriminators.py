@@ -28,7 +28,7 @@ class Features(NamedTuple):
     """What a discriminator keeps of images."""
 
     whole: FeatureMap  # [B, F, 4, 4], read by the heads that judge the image
-    patches: FeatureMap  # [B, F', 16, 16], read by a head that judges patches
+    patches: FeatureMap  # [B, F', 32, 32], read by a head that judges patches
 
 
 class Discriminator(nn.Module):
@@ -43,7 +43,7 @@ class Discriminator(nn.Module):
         width: maps after the first down block.
         max_width: no map count grows past this many (None: no bound, as the paper).
         unconditional: also a head that judges the image alone.
-        patches: that head judges each place of the 16x16 map by itself.
+        patches: that head judges each place of the 32x32 map by itself.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Discriminator(nn.Module):
         self.joint = JointLogits(channels, text_dim, normalisation, hidden=8 * width)
         self.alone: JointLogits | PatchLogits | None = None
         if unconditional and patches:
-            self.alone = PatchLogits(widths[downs - 2], normalisation)
+            self.alone = PatchLogits(widths[downs - 3], normalisation)
         elif unconditional:
             self.alone = JointLogits(channels, 0, normalisation, hidden=8 * width)
 
     def features(self, images: Images) -> Features:
         """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
         x = images.contiguous(memory_format=torch.channels_last)
-        patches = x = self.down[:-2](x)  # [B, F', 16, 16]
-        x = self.compress(self.down[-2:](x))
+        patches = x = self.down[:-3](x)  # [B, F', 32, 32]
+        x = self.compress(self.down[-3:](x))
         return Features(x if self.deviation is None else self.deviation(x), patches)
 
     def conditional(self, features: Features, embedding: Embedding) -> Logits:

@@ -24,7 +24,8 @@ class Stage2Generator(nn.Module):
     stage's own condition, sent through residual blocks and up blocks (four to 256, three to 128).
 
     ``output="residual"`` (modern preset): the picture is the enlarged sketch plus what the network
-    paints, which starts at zero; the sketch's 64x64 encoder map joins again at 64x64.
+    paints, which starts at zero; the sketch's 64x64 encoder map joins again at 64x64, followed by a
+    residual block, and the maps past it are halved once less, the last ones refined once more.
     Differs: the paper paints the picture from nothing; starting from the sketch saves the long
     first part of training, in which Stage-II learns to copy.
     """
@@ -58,10 +59,15 @@ class Stage2Generator(nn.Module):
         self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
         ups = {128: 3, 256: 4}[image_px]
         widths = [4 * width, 2 * width, width, width // 2, width // 4][: ups + 1]
+        if output == "residual":
+            widths[3:] = [width, width // 2][: ups - 2]
         self.up = nn.ModuleList(UpBlock(i, o) for i, o in pairwise(widths))
         self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)
         if output == "residual":
             self.merge = nn.Conv2d(width, width, 1, bias=False)
+            self.detail = ResidualBlock(width)
+            self.fine = nn.Conv2d(widths[-1], widths[-1], 3, padding=1, bias=False)
+            self.fine_norm = nn.BatchNorm2d(widths[-1])
             nn.init.zeros_(self.rgb.weight)
 
     def forward(
@@ -87,11 +93,11 @@ class Stage2Generator(nn.Module):
         for block in self.up:
             x = block(x)
             if self.output == "residual" and x.shape[2] == 64:
-                x = x + self.merge(early)
-        painted = self.rgb(x).float()
+                x = self.detail(x + self.merge(early))
         if self.output == "rgb":
-            return Generated(torch.tanh(painted), gaussian)
-        return Generated((enlarge(sketches, self.image_px) + painted).clamp(-1, 1), gaussian)
+            return Generated(torch.tanh(self.rgb(x).float()), gaussian)
+        painted = self.rgb(F.relu(self.fine_norm(self.fine(x)))).float()
+        return Generated(clip(enlarge(sketches, self.image_px) + painted), gaussian)
 
 
 def _down(
@@ -103,6 +109,14 @@ def _down(
     if norm:
         layers.append(nn.BatchNorm2d(out_channels))
     return nn.Sequential(*layers, nn.ReLU())
+
+
+def clip(images: Images) -> Images:
+    """Clip to [-1, 1] with the gradient of the identity.
+
+    A plain clamp has none outside the range: what overshoots could not learn to come back.
+    """
+    return images + (images.clamp(-1, 1) - images).detach()
 
 
 def enlarge(images: Images, size_px: int) -> Resized:
