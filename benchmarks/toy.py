@@ -2,7 +2,7 @@
 
     python benchmarks/toy.py --work /tmp/toy
 
-prints the minutes of each part and, by the drawer's own judge, how many pictures have the colour and
+prints the minutes of each part and, by the drawer's judge, how many pictures have the colour and
 the shape that their caption names: for captions of training combinations and, apart, for those of
 the combinations that no training picture shows. Every caption judged names both; seed = its place.
 """
