@@ -50,7 +50,7 @@ def test_every_preset_is_valid_and_differs_from_the_defaults_unless_it_is_the_pa
         (["stage1.loss=wasserstein"], r"stage1.loss is 'wasserstein'"),
         (["stage1.steps"], r"--set takes key=value"),
         (["architecture.image_px=512"], r"architecture.image_px is 512"),
-        (["stage1.pair_steps=3"], r"stage1 has no pairs"),
+        (["stage1.pair_steps=3"], r"stage1 has no sketches"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(assignments: list[str], sentence: str) -> None:

@@ -26,15 +26,15 @@ class Architecture(_Frozen):
     embedding_dim: int = Field(1024, ge=1)
     """E, set by the text encoder."""
     condition_dim: int = Field(128, ge=1)
-    """Ng, the length of the condition. Paper: section 4.1."""
+    """Ng, the length of the condition. Paper: section 3.5."""
     noise_dim: int = Field(100, ge=1)
-    """Nz, the length of z. Paper: section 4.1."""
+    """Nz, the length of z. Paper: section 3.5."""
     text_dim: int = Field(128, ge=1)
-    """Nd, the length of the text code inside a discriminator. Paper: section 4.1."""
+    """Nd, the length of the text code inside a discriminator. Paper: section 3.5."""
     image_px: Literal[128, 256] = 256
     """Side of Stage-II's pictures."""
     residual_blocks: int | None = Field(None, ge=0)
-    """Stage-II's residual blocks; None: two for 128, four for 256. Paper: section 4.1."""
+    """Stage-II's residual blocks; None: two for 128, four for 256. Paper: section 3.5."""
     stage1_generator_width: int = Field(128, ge=2)
     """Stage-I's G has 8 times as many maps at 4x4."""
     stage1_discriminator_width: int = Field(64, ge=1)
@@ -156,9 +156,10 @@ class Settings(_Frozen):
     """Steps between sample sheets."""
 
     @model_validator(mode="after")
-    def _stage1_has_no_pairs(self) -> Settings:
-        if self.stage1.pair_steps or self.stage1.pair_share or self.stage1.pixel_weight:
-            raise ValueError("stage1 has no pairs: pair_* and pixel_* belong to stage2")
+    def _stage1_has_no_sketches(self) -> Settings:
+        fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight")
+        if any(getattr(self.stage1, name) for name in fields):
+            raise ValueError("stage1 has no sketches: pair_*, pixel_* and sketch_* are stage2's")
         return self
 
 

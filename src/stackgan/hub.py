@@ -32,7 +32,7 @@ from stackgan.errors import ModelError, nearest
 
 if TYPE_CHECKING:
     from stackgan.config import Architecture
-    from stackgan.text import TextEncoder
+    from stackgan.text import CharCnnRnn, TextEncoder
 
 FORMAT = "stackgan-model/1"
 CONFIG = "config.json"
@@ -107,6 +107,24 @@ def find_model(name_or_dir: str | Path) -> Path:
         raise ModelError(f"no model folder at {path}")
     hint = nearest(text, shipped_models()) if shipped_models() else "none is shipped"
     raise ModelError(f"no model named {text!r} and no such folder; shipped models: {hint}")
+
+
+def find_encoder(name_or_path: str | Path) -> CharCnnRnn:
+    """Load an encoder's file or folder; else the encoder inside a shipped, model or run folder.
+
+    Raises:
+        ModelError: none of these is there, or the file is no encoder.
+    """
+    from stackgan.text import FILE_NAME, load_encoder
+
+    path = Path(name_or_path).expanduser()
+    if path.is_file() or (path / FILE_NAME).is_file():
+        return load_encoder(path)
+    try:
+        folder = find_model(name_or_path)
+    except ModelError as error:
+        raise ModelError(f"{name_or_path} is no encoder file or folder, and {error}") from None
+    return load_encoder(folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def test_a_dry_run_answers_and_writes_nothing(
         (["--data", "toy", "--root", "x", "--set", "stage1.step=1"], "did you mean 'steps'"),
         (["--resume"], "holds no run that could be resumed"),
         (["--resume", "--data", "toy"], "give only --run"),
+        (["--data", "toy", "--root", "TOY", "--option", "seed"], "--option takes key=value"),
+        (["--data", "toy", "--root", "TOY", "--option", "seed=1"], "has no option 'seed'"),
         (["--data", "toy", "--root", "TOY", "--encoder", "no-such-file"], "no-such-file"),
         (["--data", "toy", "--root", "TOY", "--init-from", "no-such-model"], "no-such-model"),
         (["--data", "toy", "--root", "TOY"], "--set stage1.batch_size=17"),

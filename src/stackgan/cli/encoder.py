@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from stackgan.text import CharCnnRnn
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -112,11 +109,12 @@ def embed(
     from stackgan.cli.answer import answer
     from stackgan.cli.options import read_captions
     from stackgan.errors import InputError
+    from stackgan.hub import find_encoder
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}, expected a name ending in .npz")
     texts = read_captions(captions)
-    loaded = _encoder(encoder)
+    loaded = find_encoder(encoder)
     embeddings = loaded.encode(texts).numpy()
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
@@ -158,13 +156,14 @@ def caption(
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
+    from stackgan.hub import find_encoder
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
     from stackgan.training.joint import JointEmbedding
 
     examples = read_examples(source, source_root, "train")
     paths = photographs(root)
     allowed = _class_map(class_map)
-    joint = JointEmbedding(_encoder(encoder))
+    joint = JointEmbedding(find_encoder(encoder))
     with bar("captioning") as progress:
         entries = caption_photographs(
             joint, examples, root, paths, top=top, class_map=allowed, progress=progress
@@ -172,23 +171,6 @@ def caption(
     write_metadata(out, entries)
     text = f"{out}: {top} captions for each of {len(entries)} photographs"
     answer(text, {"file": out, "photographs": len(entries), "top": top}, json_wanted)
-
-
-def _encoder(name: str) -> CharCnnRnn:
-    """An encoder's file or folder; else the encoder inside a model folder or a shipped model."""
-    from stackgan.text import FILE_NAME, load_encoder
-
-    path = Path(name)
-    if path.is_file() or (path / FILE_NAME).is_file():
-        return load_encoder(path)
-    from stackgan.errors import ModelError
-    from stackgan.hub import find_model
-
-    try:
-        folder = find_model(name)
-    except ModelError as error:
-        raise ModelError(f"{name} is no encoder file or folder, and {error}") from None
-    return load_encoder(folder)
 
 
 def _class_map(path: Path | None) -> dict[str, list[str]] | None:

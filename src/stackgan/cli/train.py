@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from stackgan.cli.progress import bar
 from stackgan.errors import InputError
 
 if TYPE_CHECKING:
+    from stackgan.config import Settings
     from stackgan.training.run import Plan
 
 STAGES = {"1": (1,), "2": (2,), "both": (1, 2)}
@@ -30,9 +31,13 @@ def command(
         typer.Option(help="A preset; may be given several times, the later one wins."),
     ] = None,
     stage: Annotated[str, typer.Option(help="1, 2 or both.")] = "both",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the reader's options, such as test_fraction=0; may be repeated."),
+    ] = None,
     encoder: Annotated[
-        Path | None,
-        typer.Option(help="A trained text encoder; without it one is trained first."),
+        str | None,
+        typer.Option(help="A text encoder's file or folder, or a model that has one."),
     ] = None,
     stage1: Annotated[
         str | None, typer.Option(help="For --stage 2: the model whose Stage-I is refined.")
@@ -59,14 +64,15 @@ def command(
 
     where = str(choose_device(device))
     if resume:
-        fixed = [data, root, preset, encoder, stage1, init_from, config, assign]
+        fixed = [data, root, option, preset, encoder, stage1, init_from, config, assign]
         if any(value not in (None, []) for value in fixed):
             raise InputError(
                 f"--resume goes on with the settings in {run / 'settings.json'}; give only --run"
             )
         plan = training.read_plan(run)
     else:
-        plan = _plan(data, root, preset, stage, encoder, stage1, init_from, config, assign)
+        settings = _settings(data, preset, config, assign)
+        plan = _plan(settings, data, root, option, stage, encoder, stage1, init_from)
     if dry_run:
         _estimate(plan, where, json_wanted)
         return
@@ -78,19 +84,29 @@ def command(
     answer(f"{folder}", {"model": str(folder)}, json_wanted)
 
 
+def _settings(
+    data: str | None, preset: list[str] | None, config: Path | None, assign: list[str] | None
+) -> Settings:
+    """The settings of a new run: `modern` and the data set's own preset where none was named."""
+    from stackgan.config import load_settings, preset_names
+
+    names = list(preset or ["modern"])
+    if not preset and data in preset_names():
+        names.append(str(data))
+    return load_settings(names, config, assign)
+
+
 def _plan(
+    settings: Settings,
     data: str | None,
     root: Path | None,
-    preset: list[str] | None,
+    option: list[str] | None,
     stage: str,
-    encoder: Path | None,
+    encoder: str | None,
     stage1: str | None,
     init_from: str | None,
-    config: Path | None,
-    assign: list[str] | None,
 ) -> Plan:
-    """The plan of a new run: presets, with the data set's own last where none was named."""
-    from stackgan.config import load_settings, preset_names
+    """The plan of a new run; what it names stays found from any folder."""
     from stackgan.data.readers import reader
     from stackgan.training.run import Plan
 
@@ -101,18 +117,35 @@ def _plan(
         raise InputError(f"--stage is {stage!r}: give 1, 2 or both")
     if STAGES[stage] == (2,) and stage1 is None and init_from is None:
         raise InputError("--stage 2 refines a Stage-I: name its model with --stage1")
-    names = list(preset or ["modern"])
-    if not preset and data in preset_names():
-        names.append(data)
     return Plan(
         data=data,
         root=str(root.absolute()),
-        settings=load_settings(names, config, assign),
+        settings=settings,
         stages=STAGES[stage],  # type: ignore[arg-type]
-        encoder=None if encoder is None else str(encoder.absolute()),
-        stage1=stage1,
-        init_from=init_from,
+        encoder=_found(encoder),
+        stage1=_found(stage1),
+        init_from=_found(init_from),
+        options=reader_options(option or []),
     )
+
+
+def reader_options(words: list[str]) -> dict[str, int | float | str]:
+    """Read ``key=value`` words; a number where the value is one."""
+    options: dict[str, int | float | str] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise InputError(f"--option takes key=value, such as test_fraction=0, not {word!r}")
+        options[key] = text
+        for kind in (float, int):
+            with suppress(ValueError):
+                options[key] = kind(text)
+    return options
+
+
+def _found(name: str | None) -> str | None:
+    """An existing path made absolute; a shipped model's name as it is."""
+    return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
 
 
 def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:

@@ -1,6 +1,6 @@
 """The blocks the networks are built of: up, down, residual, and what the modern ones add.
 
-Paper: section 4.1 (implementation details).
+Paper: section 3.5 (implementation details).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def transposed_kernel(weight: Tensor) -> Tensor:
 class UpConv(nn.Conv2d):
     """Nearest x2, then a 3x3 convolution, computed as one transposed convolution.
 
-    Paper: section 4.1, "nearest-neighbor upsampling followed by a 3x3 stride 1 convolution".
+    Paper: section 3.5, "nearest-neighbor upsampling followed by a 3x3 stride 1 convolution".
     Differs: computed from the 3x3 kernel as a 4x4 stride-2 transposed convolution because that is
     the same function 1.4 to 3 times faster; :meth:`plain` is the literal form.
     """
@@ -53,7 +53,7 @@ class UpConv(nn.Conv2d):
 
 
 class UpBlock(nn.Module):
-    """x2 up-sampling, batch normalisation, ReLU. Paper: section 4.1."""
+    """x2 up-sampling, batch normalisation, ReLU. Paper: section 3.5."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class ModulatedUpBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation and a skip. Paper: section 4.1."""
+    """Two 3x3 convolutions with batch normalisation and a skip. Paper: section 3.5."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def spectral(layer: nn.Module, normalisation: Normalisation) -> nn.Module:
 
 
 class DownBlock(nn.Module):
-    """4x4 stride-2 convolution, normalisation, LeakyReLU 0.2. Paper: section 4.1.
+    """4x4 stride-2 convolution, normalisation, LeakyReLU 0.2. Paper: section 3.5.
 
     The first block of a discriminator has no batch normalisation. ``residual`` adds a 3x3
     convolution and an averaged skip (modern preset only).
@@ -192,7 +192,7 @@ class MinibatchDeviation(nn.Module):
 class JointLogits(nn.Module):
     """Image features joined with a replicated text code, to one logit an image.
 
-    Paper: section 4.1: the 128-d text code is repeated over 4x4, a 1x1 convolution learns image and
+    Paper: section 3.5: the 128-d text code is repeated over 4x4, a 1x1 convolution learns image and
     text jointly, a fully connected layer with one node decides.
     Differs: computed as W_image * features + W_text * code because a convolution over a constant
     map is a matrix product; the same weights, the same function.

@@ -28,7 +28,7 @@ class Gaussian(NamedTuple):
     def kl_to_standard(self) -> Scalar:
         """KL(N(mean, sigma^2) || N(0, I)) in nats: summed over C, averaged over the batch.
 
-        Paper: section 3.2, the regularisation term of equations 2 and 4.
+        Paper: section 3.2, equation 2.
         """
         terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
         return 0.5 * terms.sum(dim=1).mean()

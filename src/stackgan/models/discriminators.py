@@ -34,7 +34,7 @@ class Features(NamedTuple):
 class Discriminator(nn.Module):
     """Image to 8 ``width`` maps of 4x4, joined with the compressed text to a logit.
 
-    Paper: section 4.1: down blocks to 4x4, the text compressed to Nd = 128 by a fully connected
+    Paper: section 3.5: down blocks to 4x4, the text compressed to Nd = 128 by a fully connected
     layer, a 1x1 convolution over both, one decision node. For 128 and 256 there are more down
     blocks, followed by 3x3 convolutions back to 8 ``width`` maps.
 

@@ -359,5 +359,5 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{file} is not a safetensors file, expected one that `stackgan encoder train` wrote "
-            f"(published .pth files go through `stackgan import`): {error}"
+            f"(a published .pth file has to be converted first): {error}"
         ) from None

@@ -336,10 +336,12 @@ def train_encoder(
     settings: EncoderSettings | None = None,
     *,
     progress: Progress | None = None,
+    finish_early: bool = True,
 ) -> tuple[CharCnnRnn, EncoderReport]:
     """Train an encoder from beginning to end; see :class:`EncoderTraining` for the arguments.
 
-    Ctrl-C ends the training early: the encoder so far is finished and returned.
+    Ctrl-C ends the training early: the encoder so far is finished and returned, or, without
+    ``finish_early``, given up.
     """
     settings = settings or EncoderSettings()
     training = EncoderTraining(captions, classes, images, settings)
@@ -348,7 +350,7 @@ def train_encoder(
             if progress:
                 progress(report.step, settings.steps)
     except KeyboardInterrupt:
-        if not training.losses:
+        if not finish_early or not training.losses:
             raise
     return training.finish()
 
@@ -382,6 +384,7 @@ def train_on_examples(
     cache: Path,
     fit: Fit = "crop",
     progress: Progress | None = None,
+    finish_early: bool = True,
 ) -> tuple[CharCnnRnn, EncoderReport]:
     """Train an encoder on a data set: :func:`image_inputs`, then :func:`train_encoder`."""
     settings = settings or EncoderSettings()
@@ -391,4 +394,5 @@ def train_on_examples(
         image_inputs(examples, settings, cache=cache, fit=fit, progress=progress),
         settings,
         progress=progress,
+        finish_early=finish_early,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from torch import nn
 from stackgan.config import Settings
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.training.run import has_bf16
-from stackgan.training.steps import StepBatch, make_stage, train_step
+from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 
 def parameters(network: nn.Module) -> int:
@@ -21,61 +20,72 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def estimate_stage(
-    settings: Settings, number: Literal[1, 2], device: str, trial_batch: int = 8
-) -> dict[str, Any]:
-    """Train on noise for three small steps and scale up to the stage's own batch.
+def estimate_stage(settings: Settings, number: Literal[1, 2], device: str) -> dict[str, Any]:
+    """Train on noise with two small batches and draw the line through both to the stage's own.
 
     Returns:
-        generator and discriminator (weights), step_s (seconds a step), hours (of all steps),
-        memory_bytes (peak of this process, scaled to the batch).
+        generator and discriminator (weights), steps, step_s (seconds a step), hours (of all steps),
+        memory_bytes (peak of the process).
     """
-    stage_settings = settings.stage1 if number == 1 else settings.stage2
+    wanted = settings.stage1 if number == 1 else settings.stage2
+    small, large = (2, 6) if number == 2 else (4, 12)
+    small, large = min(small, wanted.batch_size), min(large, wanted.batch_size)
+    stage = _trial(settings, number, device)
+    first, second = (_measure(stage, settings, number, batch) for batch in (small, large))
+    share = (wanted.batch_size - small) / max(1, large - small)
+    step_s = max(second[0], first[0] + share * (second[0] - first[0]))
+    return {
+        "generator": parameters(stage.generator),
+        "discriminator": parameters(stage.discriminator),
+        "steps": wanted.steps,
+        "step_s": step_s,
+        "hours": step_s * wanted.steps / 3600,
+        "memory_bytes": int(first[1] + share * max(0, second[1] - first[1])),
+    }
+
+
+def _trial(settings: Settings, number: Literal[1, 2], device: str) -> Stage:
+    """The stage as it will be trained, past its warm-up."""
     a = settings.architecture
-    batch = min(trial_batch, stage_settings.batch_size)
     random = torch.Generator().manual_seed(0)
     generator = build_stage1(a) if number == 1 else build_stage2(a)
     discriminator = build_discriminator(a, number)
-    sketcher = build_stage1(a) if number == 2 else None
     for network in (generator, discriminator):
         initialise(network, random)
-    where = torch.device(device)
-    trial = stage_settings.model_copy(update={"pixel_steps": 0, "pair_steps": 0})
-    bf16 = settings.precision != "fp32" and has_bf16(device)
-    stage = make_stage(
-        generator.to(where),
-        discriminator.to(where),
-        trial,
-        None if sketcher is None else sketcher.to(where),
-        bf16,
+    trial = (settings.stage1 if number == 1 else settings.stage2).model_copy(
+        update={"pixel_steps": 0, "pair_steps": 0}
     )
+    bf16 = settings.precision != "fp32" and has_bf16(device)
+    where = torch.device(device)
+    sketcher = build_stage1(a).to(where) if number == 2 else None
+    return make_stage(generator.to(where), discriminator.to(where), trial, sketcher, bf16)
+
+
+def _measure(
+    stage: Stage, settings: Settings, number: Literal[1, 2], batch: int
+) -> tuple[float, int]:
+    """Seconds of the fastest of three steps of ``batch`` examples, and the peak memory after."""
+    a, device = settings.architecture, stage.device
+    random = torch.Generator().manual_seed(0)
     side = 64 if number == 1 else a.image_px
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, generator=random)
     embedding = torch.randn(batch, a.embedding_dim, generator=random)
-    example = StepBatch(pixels.to(where), embedding.to(where), embedding.flip(0).to(where))
-    before = _peak_bytes(where)
+    example = StepBatch(pixels.to(device), embedding.to(device), embedding.flip(0).to(device))
     seconds = []
     for _ in range(3):
+        stage.step = 1  # no lazy penalty in the steps that are timed
         started = time.perf_counter()
-        report = train_step(stage, example, random)
-        float(report["kl"])  # waits for the device
+        float(train_step(stage, example, random)["kl"])  # waits for the device
         seconds.append(time.perf_counter() - started)
-    scale = stage_settings.batch_size / batch
-    step_s = min(seconds) * scale
-    held = 16 * (parameters(generator) + parameters(discriminator))
-    grown = max(0, _peak_bytes(where) - before - held)
-    return {
-        "generator": parameters(generator),
-        "discriminator": parameters(discriminator),
-        "steps": stage_settings.steps,
-        "step_s": step_s,
-        "hours": step_s * stage_settings.steps / 3600,
-        "memory_bytes": int(before + held + grown * scale),
-    }
+    return min(seconds), _peak_bytes(device)
 
 
 def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0  # not told there
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

