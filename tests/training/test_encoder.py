@@ -134,6 +134,14 @@ def test_a_batch_of_the_structured_objective_has_one_pair_of_each_class() -> Non
         )
 
 
+def test_the_hinge_starts_at_its_margin_in_the_published_sizes() -> None:
+    captions, classes, _ = coloured()
+    features = torch.randn(60, 2, 1280, generator=torch.Generator().manual_seed(0))
+    settings = EncoderSettings(word_weight=0.0, feature_drop=0.0, batch=6)
+    loss = EncoderTraining(captions, classes, features, settings)._loss()
+    assert 0.8 * 10 < float(loss.detach()) < 1.2 * 10  # 2 x 5 other classes, margin 1 each
+
+
 def test_held_out_images_are_never_drawn() -> None:
     training = EncoderTraining(*coloured(), FAST)
     drawn = {place for _ in range(60) for place in training._draw()[0]}

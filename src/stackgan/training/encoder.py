@@ -123,6 +123,11 @@ class EncoderTraining:
             self.centre = seen_features.mean(0).float()
             self.spread = (seen_features.std(0) + 1e-3).float()
         self.projection = nn.Linear(features, settings.sizes.dim)
+        if self.similarity == "dot":  # scores start well inside the margin, else noise is learnt
+            with torch.no_grad():
+                self.encoder.emb_proj.weight.mul_(0.1)
+                self.projection.weight.mul_(0.1)
+                self.projection.bias.zero_()
         self._build_words()
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         modules: list[nn.Module] = [self.encoder, self.projection]
