@@ -31,6 +31,7 @@ from stackgan.training.joint import (
     cached_features,
     compatibility,
     contrastive_loss,
+    fold,
     retrieval_accuracy,
     structured_loss,
 )
@@ -46,7 +47,6 @@ __all__ = [
     "train_on_examples",
 ]
 
-MEAN_NORM = 10.0
 Option = TypeVar("Option")
 
 
@@ -301,37 +301,6 @@ class EncoderTraining:
             f"seed {self.settings.seed}, {len(self.train)} images",
         }
         return encoder, report
-
-
-def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Scale and shift ``emb_proj`` so that these captions' embeddings have mean 0 and mean norm 10.
-
-    Weights are rounded to bf16 first, as the file keeps them. Returns (mean [E], scale []): what
-    was taken away and what was multiplied, so embedding / scale + mean is what was trained.
-
-    Differs: published encoders are used as they are; embeddings near norm 1, or with a large common
-    part, leave the GAN's text ignored for thousands of steps (seen in trials).
-    """
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            if parameter.ndim > 1:
-                parameter.copy_(parameter.bfloat16())
-        states = torch.cat(
-            [
-                encoder.mean_state(numbers(captions[start : start + 256])).double()
-                for start in range(0, len(captions), 256)
-            ]
-        )
-        layer = encoder.emb_proj
-        weight, bias = layer.weight.double(), layer.bias.double()
-        centred = (states - states.mean(0)) @ weight.T
-        spread = centred.norm(dim=1).mean()
-        if not spread > 1e-12:
-            raise InputError("the captions have one and the same embedding, nothing can be scaled")
-        mean, scale = states.mean(0) @ weight.T + bias, MEAN_NORM / spread
-        layer.weight.copy_((weight * scale).bfloat16())
-        layer.bias.copy_(-(states.mean(0) @ layer.weight.double().T))
-    return mean.float(), scale.float()
 
 
 def train_encoder(

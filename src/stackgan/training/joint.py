@@ -22,7 +22,10 @@ from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError, ModelError
 from stackgan.models.features import EfficientNetLite
 from stackgan.tensors import Scalar
+from stackgan.text.alphabet import numbers
 from stackgan.text.char_cnn_rnn import CharCnnRnn
+
+MEAN_NORM = 10.0
 
 
 def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Scalar:
@@ -88,6 +91,37 @@ def retrieval_accuracy(
         accuracy(images, image_classes, captions, caption_classes),
         accuracy(captions, caption_classes, images, image_classes),
     )
+
+
+def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Scale and shift ``emb_proj`` so that these captions' embeddings have mean 0 and mean norm 10.
+
+    Weights are rounded to bf16 first, as the file keeps them. Returns (mean [E], scale []): what
+    was taken away and what was multiplied, so embedding / scale + mean is what was trained.
+
+    Differs: published encoders are used as they are; embeddings near norm 1, or with a large common
+    part, leave the GAN's text ignored for thousands of steps (seen in trials).
+    """
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.bfloat16())
+        states = torch.cat(
+            [
+                encoder.mean_state(numbers(captions[start : start + 256])).double()
+                for start in range(0, len(captions), 256)
+            ]
+        )
+        layer = encoder.emb_proj
+        weight, bias = layer.weight.double(), layer.bias.double()
+        centred = (states - states.mean(0)) @ weight.T
+        spread = centred.norm(dim=1).mean()
+        if not spread > 1e-12:
+            raise InputError("the captions have one and the same embedding, nothing can be scaled")
+        mean, scale = states.mean(0) @ weight.T + bias, MEAN_NORM / spread
+        layer.weight.copy_((weight * scale).bfloat16())
+        layer.bias.copy_(-(states.mean(0) @ layer.weight.double().T))
+    return mean.float(), scale.float()
 
 
 class SmallImageNetwork(nn.Module):
