@@ -84,6 +84,8 @@ class StageSettings(_Frozen):
     """From this share of the steps on the rates fall linearly to a hundredth (modern)."""
     loss: Literal["minimax", "logistic", "hinge"] = "minimax"
     """minimax: log(1 - D) to the letter; logistic: non-saturating."""
+    conditional_weight: float = Field(1.0, ge=0)
+    """Weight of the head that reads the caption, for D and G alike; the other head's is 1."""
     kl_weight: float = Field(1.0, ge=0)
     """lambda, on the KL summed over dimensions. Paper: 1."""
     r1_weight: float = Field(0.0, ge=0)

@@ -335,11 +335,15 @@ def _verify(folder: Path, name: str, config: Mapping[str, Any]) -> None:
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Give a network built on the meta device its weights, strictly, and freeze it."""
-    try:
-        network.load_state_dict(weights, strict=True, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{path} does not fit the architecture in {CONFIG} ({reason})") from error
+    wanted = {key: list(value.shape) for key, value in network.state_dict().items()}
+    found = {key: list(value.shape) for key, value in weights.items()}
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            raise ModelError(
+                f"{path} does not fit the architecture in {CONFIG}: tensor {key!r} is "
+                f"{found.get(key, 'missing')}, expected {wanted.get(key, 'no such tensor')}"
+            )
+    network.load_state_dict(weights, strict=True, assign=True)
     network.eval().requires_grad_(False)
 
 

@@ -230,9 +230,11 @@ class PatchLogits(nn.Module):
 
     def __init__(self, features: int, normalisation: Normalisation) -> None:
         super().__init__()
-        self.score = spectral(nn.Conv2d(features, 1, 3, padding=1), normalisation)
+        self.hidden = spectral(nn.Conv2d(features, 2 * features, 3, padding=1), normalisation)
+        self.score = spectral(nn.Conv2d(2 * features, 1, 3, padding=1), normalisation)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [B, F, H, W] to logits [B * H * W], float32."""
-        logits: Tensor = self.score(features).flatten().float()
+        hidden = F.leaky_relu(self.hidden(features), 0.2)
+        logits: Tensor = self.score(hidden).flatten().float()
         return logits

@@ -167,7 +167,7 @@ def _update_discriminator(
             discriminator.conditional(features, batch.wrong_embedding),
             discriminator.conditional(fake_features, batch.embedding),
         )
-        loss = discriminator_loss(*answers, settings.loss).total()
+        loss = settings.conditional_weight * discriminator_loss(*answers, settings.loss).total()
         alone = discriminator.unconditional(features)
         fake_alone = discriminator.unconditional(fake_features)
     if alone is not None and fake_alone is not None:
@@ -216,7 +216,7 @@ def _update_generator(
             logits = discriminator.conditional(features, embedding)
             alone = discriminator.unconditional(features)
         discriminator.requires_grad_(True)
-        adversarial = generator_loss(logits, settings.loss)
+        adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
         if alone is not None:
             adversarial = adversarial + generator_loss(alone, settings.loss)
         report["g_loss"] = adversarial.detach()
