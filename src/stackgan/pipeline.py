@@ -225,12 +225,13 @@ class StackGAN:
         return self._result(drawn, [first, *middle, last], [seed or 0] * steps)
 
     def embed(self, captions: Sequence[str]) -> Embedding:
-        """Embed captions [B, E] on the model's device; a caption given twice is encoded once."""
-        unique = list(dict.fromkeys(captions))
-        rows = {caption: i for i, caption in enumerate(unique)}
-        parts = [self.encoder.encode(unique[part]) for part in _slices(len(unique), 64)]
-        embedding = torch.cat(parts).float()[[rows[caption] for caption in captions]]
-        return embedding.to(self.device)
+        """Embed captions [B, E] on the model's device; a caption given twice is encoded once.
+
+        Each by itself: a matrix product's last bits depend on the number of its rows, and through
+        bfloat16 they can become whole levels, so that a picture would know its neighbours.
+        """
+        rows = {caption: self.encoder.encode([caption]) for caption in dict.fromkeys(captions)}
+        return torch.cat([rows[caption] for caption in captions]).float().to(self.device)
 
     def chance(self, seeds: Sequence[int]) -> Chance:
         """Noise and both eps of each seed: its own CPU stream, so that no picture knows another."""

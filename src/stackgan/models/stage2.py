@@ -64,7 +64,9 @@ class Stage2Generator(nn.Module):
         self.up = nn.ModuleList(UpBlock(i, o) for i, o in pairwise(widths))
         self.rgb = nn.Conv2d(widths[-1], 3, 3, padding=1, bias=False)
         if output == "residual":
-            self.merge = nn.Conv2d(width, width, 1, bias=False)
+            # Normalised: beside the up blocks' maps the small first weights would pass no detail.
+            self.merge = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            self.merge_norm = nn.BatchNorm2d(width)
             self.detail = ResidualBlock(width)
             self.fine = nn.Conv2d(widths[-1], widths[-1], 3, padding=1, bias=False)
             self.fine_norm = nn.BatchNorm2d(widths[-1])
@@ -93,7 +95,7 @@ class Stage2Generator(nn.Module):
         for block in self.up:
             x = block(x)
             if self.output == "residual" and x.shape[2] == 64:
-                x = self.detail(x + self.merge(early))
+                x = self.detail(F.relu(x + self.merge_norm(self.merge(early))))
         if self.output == "rgb":
             return Generated(torch.tanh(self.rgb(x).float()), gaussian)
         painted = self.rgb(F.relu(self.fine_norm(self.fine(x)))).float()
