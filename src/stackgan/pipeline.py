@@ -37,9 +37,9 @@ Pictures = Image.Image | Sequence[Image.Image] | Tensor
 
 SKETCH_PX = 64
 BATCH_1 = 16
-"""Images in one pass of Stage-I."""
+"""Images in one pass of Stage-I on a GPU."""
 BATCH_2 = 8
-"""Images in one pass of Stage-II: its maps at 256x256 are what fills the memory."""
+"""Images in one pass of Stage-II on a GPU: its maps at 256x256 are what fills the memory."""
 
 
 class Drawn(NamedTuple):
@@ -61,8 +61,8 @@ class StackGAN:
     """A trained model, ready to draw.
 
     ``model(caption, num_images=4, seed=7)`` returns a :class:`Result`. Picture i of a caption
-    depends on the caption and ``seed + i`` alone: the same call gives the same bytes, and across
-    batch sizes pixels differ by at most 2 levels of 256.
+    depends on the caption and ``seed + i`` alone: the same call gives the same bytes, on a CPU also
+    whatever is drawn with it; on a GPU pixels differ by at most 2 levels across batch sizes.
     """
 
     def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
@@ -197,7 +197,7 @@ class StackGAN:
         embedding = self.embed(check_captions(captions))
         eps2 = self.chance(seeds).eps2
         parts = []
-        for part in _slices(len(sketches), batch or BATCH_2):
+        for part in self._passes(len(sketches), batch or BATCH_2):
             images = to_images(sketches[part])
             parts.append(self._stage2(images, embedding[part], eps2[part]))
             if progress is not None:
@@ -256,10 +256,10 @@ class StackGAN:
         batch: int | None = None,
         progress: Progress | None = None,
     ) -> Drawn:
-        """Embeddings and chance to pixels of both stages, in passes of ``batch`` images."""
+        """Embeddings and chance to pixels of both stages, ``batch`` images at a time on a GPU."""
         sketches, pictures = [], []
         total = len(embedding)
-        for part in _slices(total, batch or (BATCH_1 if stage == 1 else BATCH_2)):
+        for part in self._passes(total, batch or (BATCH_1 if stage == 1 else BATCH_2)):
             images = self._stage1(embedding[part], chance.noise[part], chance.eps1[part])
             sketches.append(to_pixels(images).cpu())
             if stage == 2:
@@ -277,9 +277,19 @@ class StackGAN:
 
         return [c for c in dict.fromkeys(captions) if not vocabulary.intersection(words(c))]
 
+    def _passes(self, total: int, batch: int) -> list[slice]:
+        """Which images go together: on a CPU every one by itself, which costs a few milliseconds.
+
+        There the last bits of a layer depend on the batch, and through bfloat16 they can become
+        whole levels; alone, a picture is the same bytes whatever is drawn with it.
+        """
+        size = 1 if self.device.type == "cpu" else batch
+        return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
     def _stage1(self, embedding: Embedding, noise: Noise, eps: Condition) -> Images:
+        # Copies: a row inside a larger tensor lies at another alignment, which MKL's sums notice.
         with self._sampling():
-            images: Tensor = self.stage1(embedding, noise, eps).images
+            images: Tensor = self.stage1(embedding.clone(), noise.clone(), eps.clone()).images
         return images.float()
 
     def _stage2(self, sketches: Images, embedding: Embedding, eps: Condition) -> PixelRows:
@@ -287,7 +297,8 @@ class StackGAN:
             raise InputError(f"model {self.name!r} has no Stage-II")
         sketches = sketches.to(self.device).contiguous(memory_format=torch.channels_last)
         with self._sampling():
-            return to_pixels(self.stage2(sketches, embedding, eps).images).cpu()
+            images = self.stage2(sketches, embedding.clone(), eps.clone()).images
+        return to_pixels(images).cpu()
 
     def _sampling(self) -> ExitStack:
         """No gradients, the processor's fastest precision that keeps the pixels, no chance."""
@@ -401,7 +412,3 @@ def _wrong_size(place: int, width: int, height: int) -> InputError:
         f"image {place + 1} is {width}x{height}, expected 64x64; shrink it first, "
         "image.resize((64, 64), Image.Resampling.LANCZOS)"
     )
-
-
-def _slices(total: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, total)) for start in range(0, total, size)]

@@ -166,6 +166,20 @@ def test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form():
     assert swd(moved, pale)[16] == pytest.approx(expected, rel=0.1)
 
 
+def test_swd_measures_in_the_deviation_of_the_reference():
+    pale = photographs(size_px=16, count=40) // 2
+    strong = pale * 2  # the same pictures with twice the deviation
+    assert swd(strong, pale)[16] == pytest.approx(2 * swd(pale, strong)[16], rel=0.1)
+
+
+def test_swd_draws_its_directions_from_its_seed():
+    random = torch.Generator().manual_seed(0)
+    levels = torch.randint(0, 256, (2, 30, 3, 1, 1), dtype=torch.uint8, generator=random)
+    one, other = levels.expand(-1, -1, -1, 16, 16)  # flat: any patch of a picture is the same
+    assert swd(one, other, 1) == swd(one, other, 1)
+    assert swd(one, other, 1) != swd(one, other, 2)
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_swd_is_a_function_of_its_seed(seed):

@@ -56,6 +56,19 @@ def test_features_do_not_depend_on_order_or_batch(network):
     assert torch.equal(network.features(images[4:]), together[4:])
 
 
+def test_every_pass_is_of_one_size(network, monkeypatch):
+    sizes = []
+    extract = network.network.extract_features
+
+    def watched(inputs):
+        sizes.append(len(inputs))
+        return extract(inputs)
+
+    monkeypatch.setattr(network.network, "extract_features", watched)
+    assert network.features(pixels(4)).shape == (4, 1280)
+    assert sizes == [3, 3]
+
+
 def test_features_are_the_pooled_maps_of_resized_and_normalised_pixels(network):
     images = pixels(2)
     inputs = (resize(images, network.input_px).float() - 127) / 128

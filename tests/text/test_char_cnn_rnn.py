@@ -177,6 +177,27 @@ def test_the_first_gru_state_has_no_gate_and_no_hidden_bias() -> None:
     torch.testing.assert_close(rnn(x), torch.tanh(rnn.i2h(x[:, 0])))
 
 
+def test_the_first_rnn_state_has_no_hidden_bias() -> None:
+    rnn = tiny().rnn
+    x = torch.linspace(-1, 1, 16).view(1, 1, 16)
+    torch.testing.assert_close(rnn(x), torch.relu(rnn.i2h(x[:, 0])))
+
+
+@pytest.mark.parametrize(
+    ("bias", "weight", "reaches"), [(-1.0, -1e6, False), (9e-7, 1e6, False), (2e-6, 1e6, True)]
+)
+def test_what_is_not_over_a_millionth_is_zero(bias: float, weight: float, reaches: bool) -> None:
+    encoder = tiny()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.zero_()
+        encoder.conv1.bias.fill_(bias)
+        encoder.conv2.weight.fill_(weight)
+        for layer in (encoder.conv3, encoder.rnn.i2h, encoder.emb_proj):
+            layer.weight.fill_(1.0)
+    assert bool(encoder.encode(["a flower"]).any()) == reaches
+
+
 @pytest.mark.parametrize("recurrence", ["rnn", "gru"])
 def test_initialised_weights_keep_captions_apart(recurrence: str) -> None:
     encoder = tiny(Sizes(48, 64, 64, 64, recurrence, True))  # type: ignore[arg-type]

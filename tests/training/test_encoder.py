@@ -84,6 +84,14 @@ def test_contrastive_loss_of_equal_scores_is_log_b() -> None:
     assert sure < 1e-6
 
 
+def test_contrastive_loss_goes_in_both_directions() -> None:
+    scores = torch.tensor([[1.0, 3.0], [1.0, 5.0]]).log()
+    by_image = (math.log(4) + math.log(6 / 5)) / 2  # of a row: the own one among both
+    by_caption = (math.log(2) + math.log(8 / 5)) / 2  # of a column
+    loss = joint.contrastive_loss(scores, torch.tensor(1.0))
+    torch.testing.assert_close(loss, torch.tensor((by_image + by_caption) / 2))
+
+
 def test_retrieval_accuracy_counts_hits() -> None:
     images = torch.eye(3)
     captions = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]])
@@ -214,6 +222,22 @@ def test_folding_gives_mean_zero_and_mean_norm_ten() -> None:
     centred = before - before.mean(0)
     assert torch.nn.functional.cosine_similarity(after, centred).min() > 0.99
     torch.testing.assert_close(after / scale + mean, before, atol=0.02, rtol=0.05)
+
+
+def test_the_fold_is_undone_where_captions_meet_photographs() -> None:
+    captions, classes, _ = coloured()
+    pixels = torch.randint(
+        0, 256, (60, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    settings = dataclasses.replace(FAST, image_network="small", steps=3)
+    training = EncoderTraining(captions, classes, pixels, settings)
+    for _ in training.steps():
+        pass
+    lines = [line for pair in captions[:6] for line in pair]
+    trained = training.encoder.encode(lines)
+    encoder, _ = training.finish()
+    found = joint.JointEmbedding(encoder).of_captions(lines)
+    assert (found - trained).norm() < 0.03 * trained.norm()
 
 
 def test_the_file_computes_what_the_folded_encoder_computes(tmp_path: Path) -> None:

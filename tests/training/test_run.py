@@ -20,7 +20,7 @@ from stackgan.errors import InputError, ModelError, NonFiniteLoss, RunFailed
 from stackgan.hub import load_model
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.training import run as training
-from stackgan.training.checkpoint import read_checkpoint, save_checkpoint
+from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.run import Plan
 
 STAGE = {"steps": 4, "batch_size": 4, "loss": "logistic", "average": 0.9, "r1_weight": 0.1,
@@ -117,6 +117,15 @@ def test_a_run_leaves_a_model_that_loads(whole: Path) -> None:
     assert {"d_real", "d_wrong", "d_fake", "g_gradient", "d_gradient", "kl"} <= line.keys()
 
 
+def test_stage2_refines_the_averaged_stage1(whole: Path) -> None:
+    trained = read_checkpoint(whole / "stage1/checkpoint.pt")
+    kept = load_model(whole).stage1.state_dict()
+    for name, value in trained["average"].items():
+        stored = value.bfloat16().float() if value.dim() > 1 else value
+        assert_close(kept[name], stored, rtol=0, atol=0)
+    assert not torch.equal(trained["average"]["rgb.weight"], trained["generator"]["rgb.weight"])
+
+
 def test_the_plan_survives_its_file(whole: Path, toy: Path, encoder: Path, tmp_path: Path) -> None:
     plan = plan_of(toy, encoder, stages=(2,), stage1=str(whole))
     training.begin(tmp_path / "run", plan)
@@ -196,10 +205,18 @@ def test_ctrl_c_saves_and_the_run_goes_on(
     assert_same_run(run, whole)
 
 
+@pytest.mark.parametrize(("log_every", "checkpoint_every"), [(2, 2), (4, 1)])
 def test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(
-    toy: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log_every: int,
+    checkpoint_every: int,
+    toy: Path,
+    encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, plan = tmp_path / "run", plan_of(toy, encoder)
+    often = {"log_every": log_every, "checkpoint_every": checkpoint_every}
+    plan = plan_of(toy, encoder, settings=validate_settings(SETTINGS | often))
+    run = tmp_path / "run"
     training.begin(run, plan)
     step = training.run_steps
 
@@ -225,6 +242,28 @@ def test_a_checkpoint_of_other_networks_is_refused(
     (run / "stage1/checkpoint.pt").write_bytes((whole / "stage1/checkpoint.pt").read_bytes())
     with pytest.raises(ModelError, match="does not fit these networks"):
         training.train(run, plan)
+
+
+@pytest.mark.parametrize("part", ["generator", "discriminator", "average"])
+def test_a_checkpoint_with_an_entry_too_few_or_too_many_is_refused(part: str, whole: Path) -> None:
+    plan = training.read_plan(whole)
+    settings = training._with_encoder(plan.settings, load_model(whole).encoder)
+    stage = training._make(plan, settings, 1, None, "cpu")
+    path = whole / "stage1/checkpoint.pt"
+    state = read_checkpoint(path)
+    restore(stage, state, path)
+    entries = dict(state[part])
+    for changed in (dict(list(entries.items())[1:]), entries | {"more": torch.zeros(1)}):
+        with pytest.raises(ModelError, match="does not fit these networks"):
+            restore(stage, state | {part: changed}, path)
+
+
+@pytest.mark.parametrize("content", [{"format": "stackgan-checkpoint/9"}, {"step": 3}, [1, 2]])
+def test_a_checkpoint_of_another_format_is_named(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "checkpoint.pt")
+    found = repr(content.get("format")) if isinstance(content, dict) else "None"
+    with pytest.raises(ModelError, match=f"has format {found}"):
+        read_checkpoint(tmp_path / "checkpoint.pt")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.discriminators import Discriminator
+from stackgan.tensors import to_images
 from stackgan.training.augment import cut_out, translate
+from stackgan.training.losses import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    unconditional_loss,
+)
 from stackgan.training.steps import (
     Stage,
     StepBatch,
@@ -67,6 +75,14 @@ def run(stage: Stage, px: int, steps: int = 2) -> dict[str, float]:
     return {name: float(value) for name, value in report.items()}
 
 
+def shown_to(discriminator: Discriminator) -> list[torch.Tensor]:
+    """What the discriminator is shown from now on, in order."""
+    shown: list[torch.Tensor] = []
+    first = discriminator.down[0]
+    first.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0].detach().clone()))
+    return shown
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_step_moves_generator_discriminator_and_average(number: int) -> None:
     stage = stage_of(number)
@@ -96,6 +112,45 @@ def test_the_discriminator_keeps_its_gradients_after_the_generator_step() -> Non
     assert all(p.requires_grad for p in stage.discriminator.parameters())
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_step_pays_for_what_the_discriminator_says_of_its_images(number: int) -> None:
+    settings = SETTINGS.model_copy(update={"discriminator_lr": 1e-30})  # it stays as it is
+    stage, drawn = stage_of(number, settings), batch(64 if number == 1 else 128)
+    critic = stage.discriminator
+    shown = shown_to(critic)
+    report = train_step(stage, drawn, random(0))
+    real, fake, fake_again = shown
+    assert_close(real, to_images(drawn.pixels), rtol=0, atol=0)
+    assert_close(fake, fake_again, rtol=0, atol=0)
+    with torch.no_grad():
+        of_real, of_fake = critic.features(real), critic.features(fake)
+        answers = (
+            critic.conditional(of_real, drawn.embedding),
+            critic.conditional(of_real, drawn.wrong_embedding),
+            critic.conditional(of_fake, drawn.embedding),
+        )
+        alone, fake_alone = critic.unconditional(of_real), critic.unconditional(of_fake)
+    assert alone is not None and fake_alone is not None
+    graded = discriminator_loss(*answers, "logistic").total()
+    graded = graded + unconditional_loss(alone, fake_alone, "logistic")
+    assert_close(report["d_loss"], graded)
+    paid = generator_loss(answers[2], "logistic") + generator_loss(fake_alone, "logistic")
+    assert_close(report["g_loss"], paid)
+    for name, logits in zip(("d_real", "d_wrong", "d_fake"), answers, strict=True):
+        assert_close(report[name], logits.sigmoid().mean())
+
+
+def test_whatever_the_discriminator_sees_is_augmented() -> None:
+    stage = stage_of(1, SETTINGS.model_copy(update={"augment": ("cutout",)}))
+    shown = shown_to(stage.discriminator)
+    train_step(stage, batch(64), random(0))
+    blanks = [(images == 0).all(dim=1) for images in shown]
+    assert len(blanks) == 3  # real, fake, and the fake that the generator pays for
+    for blank in blanks:
+        assert blank.float().mean(dim=(1, 2)).min() > 0.05
+    assert not torch.equal(blanks[0], blanks[1])
+
+
 def test_the_discriminator_learns_real_wrong_and_fake_apart() -> None:
     settings = SETTINGS.model_copy(update={"discriminator_lr": 3e-3, "generator_lr": 1e-9})
     stage = stage_of(1, settings)
@@ -116,6 +171,7 @@ def test_the_generator_follows_the_discriminator() -> None:
     ("change", "reported"),
     [
         ({"kl_weight": 50.0}, None),
+        ({"conditional_weight": 0.1}, None),
         ({"r1_weight": 10.0, "r1_every": 1}, "r1"),
         ({"augment": ("translation",)}, None),
         ({"augment": ("cutout",)}, None),
@@ -140,6 +196,39 @@ def test_every_setting_of_a_stage_changes_the_weights(
     assert reported is None or reported in report
 
 
+@pytest.mark.parametrize("name", ["kl_weight", "pixel_weight", "sketch_weight"])
+def test_each_part_of_the_generators_loss_has_its_weight(name: str) -> None:
+    def gradient(weight: float) -> float:
+        change = {"kl_weight": 0.0, "pixel_steps": 10, "pair_steps": 10, name: weight}
+        stage = stage_of(2, SETTINGS.model_copy(update=change))
+        return run(stage, 128, steps=1)["g_gradient"]
+
+    one = gradient(1.0)
+    assert one > 0 and gradient(3.0) == pytest.approx(3 * one, rel=1e-4)
+
+
+def test_r1_has_its_weight_at_its_steps() -> None:
+    def gradient(step: int, **change: object) -> torch.Tensor:
+        stage = stage_of(1, SETTINGS.model_copy(update=change))
+        stage.step = step
+        train_step(stage, batch(64), random(0))
+        return torch.cat([p.grad.flatten() for p in stage.discriminator.parameters()])
+
+    critic, drawn = stage_of(1).discriminator, batch(64)
+    images = to_images(drawn.pixels).requires_grad_(True)
+    features = critic.features(images)
+    alone = critic.unconditional(features)
+    assert alone is not None
+    penalty = gradient_penalty(images, critic.conditional(features, drawn.embedding))
+    penalty = penalty + gradient_penalty(images, alone)
+    parts = torch.autograd.grad(penalty, list(critic.parameters()), materialize_grads=True)
+    of_penalty = torch.cat([part.flatten() for part in parts])
+    plain = gradient(8)
+    taken = gradient(8, r1_weight=2.0, r1_every=4)
+    assert_close(taken - plain, 0.5 * 2.0 * 4 * of_penalty, rtol=1e-3, atol=1e-5)
+    assert_close(gradient(9, r1_weight=2.0, r1_every=4), plain, rtol=0, atol=0)
+
+
 def test_pixels_alone_leave_the_discriminator_untouched() -> None:
     change = {"pixel_steps": 10, "pixel_weight": 1.0, "pair_steps": 10}
     stage = stage_of(2, SETTINGS.model_copy(update=change))
@@ -154,6 +243,8 @@ def test_the_average_moves_by_one_minus_its_decay() -> None:
     update_average(average, moved, 0.75, step=10_000)
     expected = 0.75 * before + 0.25 * moved.rgb.weight
     assert_close(state(average)["rgb.weight"], expected)
+    update_average(average, moved, 0.75, step=8)  # early on: (1 + 8) / (10 + 8), half of the way
+    assert_close(state(average)["rgb.weight"], (expected + moved.rgb.weight) / 2)
     moved.project_norm.running_mean += 4.0  # type: ignore[operator]
     update_average(average, moved, 0.75, step=10_000)
     assert_close(average.project_norm.running_mean, torch.ones(8 * 8 * 16))

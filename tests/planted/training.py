@@ -1,0 +1,494 @@
+"""Defects of the networks, of a training step, and of a run that is stopped and resumed."""
+
+from __future__ import annotations
+
+from planted.defect import of
+
+_losses = of("training/losses.py", "tests/training/test_losses.py")
+_steps = of("training/steps.py", "tests/training/test_steps.py")
+_augment = of("training/augment.py", "tests/training/test_steps.py")
+_loop = of("training/loop.py", "tests/training/test_loop.py")
+_checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
+_run = of("training/run.py", "tests/training/test_run.py")
+_record = of("training/record.py", "tests/training/test_record.py")
+_memory = of("training/memory.py", "tests/training/test_memory.py")
+_config = of("config.py", "tests/test_config.py")
+_conditioning = of("models/conditioning.py", "tests/models/test_networks.py")
+_blocks = of("models/blocks.py", "tests/models/test_networks.py")
+_stage1 = of("models/stage1.py", "tests/models/test_networks.py")
+_stage2 = of("models/stage2.py", "tests/models/test_networks.py")
+_critic = of("models/discriminators.py", "tests/models/test_networks.py")
+_build = of("models/build.py", "tests/models/test_networks.py")
+
+# Names of tests that several defects share.
+_RESUMED = "tests/training/test_run.py::test_resuming_is_the_same_as_never_stopping"
+_EVERY_INPUT = "test_every_input_of_the_generators_has_an_effect"
+_KL = "test_kl_of_known_gaussians"
+_SAMPLE = "test_a_sample_has_the_deviation_of_half_the_log_variance"
+_KIND = "test_every_form_of_conditioning_is_a_function_of_its_own"
+_IN_RANGE = "test_pictures_stay_in_range"
+_CLOSED_FORM = "test_a_step_pays_for_what_the_discriminator_says_of_its_images"
+_RATES = "test_rates_halve_at_the_epoch_and_decay_to_a_hundredth"
+
+_LOSSES = [
+    _losses(
+        "called_fake(wrong, kind), called_fake(fake, kind)",
+        "called_fake(fake, kind), called_fake(wrong, kind)",
+        "wrong and fake are graded each in its place",
+    ),
+    _losses(
+        "called_real(real, kind), called_fake(wrong",
+        "called_fake(real, kind), called_fake(wrong",
+        "a real pair is to be called real",
+    ),
+    _losses(
+        "called_real(real, kind), called_fake(wrong",
+        "called_real(real, kind), called_real(wrong",
+        "a wrong pair is to be called fake",
+    ),
+    _losses(
+        "self.real + 0.5 * (self.wrong + self.fake)",
+        "self.real + self.wrong + self.fake",
+        "both negatives weigh as much as the positive",
+    ),
+    _losses(
+        "self.real + 0.5 * (self.wrong + self.fake)",
+        "(self.real + self.wrong + self.fake) / 3",
+        "the three answers are no thirds",
+    ),
+    _losses(
+        "return called_real(real, kind) + called_fake(fake, kind)",
+        "return called_real(fake, kind) + called_fake(real, kind)",
+        "the unconditional head calls real real",
+    ),
+    _losses("else F.softplus(-logits)", "else F.softplus(logits)", "cross-entropy's sign"),
+    _losses("F.relu(1 - logits)", "F.relu(-logits)", "the hinge's margin"),
+    _losses("F.relu(1 + logits)", "F.relu(1 - logits)", "the hinge's sign for fakes"),
+    _losses(
+        "return -F.softplus(fake).mean()",
+        "return F.softplus(-fake).mean()",
+        "minimax is log(1 - D)",
+    ),
+    _losses("return -fake.mean()", "return fake.mean()", "the generator wants a high logit"),
+    _losses(
+        "gradient.square().sum(dim=(1, 2, 3)).mean()",
+        "gradient.square().mean()",
+        "R1 sums over pixels",
+    ),
+    _losses("(len(images) / len(logits))", "1.0", "R1 of patches is of their mean"),
+    _losses("return small.clamp(-1, 1)", "return small", "shrunken images stay in range"),
+]
+
+_NETWORKS = [
+    _conditioning(
+        "(0.5 * self.log_var).exp()",
+        "self.log_var.exp()",
+        "sigma, not sigma squared",
+        _SAMPLE,
+    ),
+    _conditioning("return self.mean + (0.5", "return (0.5", "a sample has its mean", _SAMPLE),
+    _conditioning("terms.sum(dim=1).mean()", "terms.mean()", "the KL sums over dimensions", _KL),
+    _conditioning(
+        "self.log_var.exp() - 1 - self.log_var",
+        "self.log_var.exp() - 1 + self.log_var",
+        "the KL's sign",
+        _KL,
+    ),
+    _conditioning("return 0.5 * terms", "return terms", "the KL's half", _KL),
+    _conditioning("log_var = 2 * log_var", "pass", "TF's layer gives log sigma", _KIND),
+    _conditioning(
+        "4 * torch.tanh(log_var / 4)",
+        "4 * torch.tanh(log_var)",
+        "the bounded form begins as the identity",
+        _KIND,
+    ),
+    _blocks(
+        "[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]",
+        "[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]",
+        "the transposed kernel's taps",
+        "test_the_transposed_up_block_is_nearest_then_convolution",
+    ),
+    _blocks(
+        "joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)",
+        "pass",
+        "the discriminator reads the text",
+        "test_joint_logits_are_the_convolution_over_the_replicated_text",
+    ),
+    _blocks(
+        "return torch.addcmul(bias, self.norm(x), 1 + gain)",
+        "return torch.addcmul(bias, self.norm(x), gain)",
+        "modulation starts as plain normalisation",
+        "test_modulation_starts_as_plain_normalisation",
+    ),
+    _blocks(
+        "y.var(dim=0, unbiased=False).add(1e-8).sqrt()",
+        "y.var(dim=0, unbiased=False).add(1e-8)",
+        "a deviation, not a variance",
+        "test_deviation_is_zero_for_equal_images_and_grows_with_their_difference",
+    ),
+    _stage1(
+        "torch.cat([gaussian.sample(eps), noise], dim=1)",
+        "torch.cat([gaussian.sample(eps), 0 * noise], dim=1)",
+        "Stage-I uses the noise",
+        _EVERY_INPUT,
+    ),
+    _stage1(
+        "torch.cat([gaussian.sample(eps), noise], dim=1)",
+        "torch.cat([0 * gaussian.sample(eps), noise], dim=1)",
+        "Stage-I uses the condition",
+        _EVERY_INPUT,
+    ),
+    _stage1(
+        "torch.cat([gaussian.sample(eps), noise], dim=1)",
+        "torch.cat([gaussian.mean, noise], dim=1)",
+        "Stage-I draws its condition",
+        _EVERY_INPUT,
+    ),
+    _stage1(
+        "return torch.tanh(self.rgb(x).float())",
+        "return self.rgb(x).float()",
+        "tanh closes Stage-I",
+        _IN_RANGE,
+    ),
+    _stage2(
+        "condition = gaussian.sample(eps)",
+        "condition = gaussian.mean",
+        "Stage-II draws its condition",
+        _EVERY_INPUT,
+    ),
+    _stage2(
+        "spread = condition[:, :, None, None]",
+        "spread = 0 * condition[:, :, None, None]",
+        "Stage-II reads the caption",
+        _EVERY_INPUT,
+    ),
+    _stage2(
+        "Generated(torch.tanh(self.rgb(x).float()), gaussian)",
+        "Generated(self.rgb(x).float(), gaussian)",
+        "tanh closes the paper's Stage-II",
+        _IN_RANGE,
+    ),
+    _stage2(
+        "clip(enlarge(sketches, self.image_px) + painted)",
+        "enlarge(sketches, self.image_px) + painted",
+        "a residual picture is clipped",
+        _IN_RANGE,
+    ),
+    _stage2(
+        "clip(enlarge(sketches, self.image_px) + painted)",
+        "clip(painted)",
+        "a residual picture begins as the sketch",
+        "test_a_residual_stage2_begins_as_the_enlarged_sketch",
+    ),
+    _stage2(
+        "return images + (images.clamp(-1, 1) - images).detach()",
+        "return images.clamp(-1, 1)",
+        "what overshoots keeps its gradient",
+        "test_clipping_keeps_the_gradient_of_what_overshoots",
+    ),
+    _critic(
+        "F.leaky_relu(self.text(embedding), 0.2)",
+        "F.leaky_relu(self.text(0 * embedding), 0.2)",
+        "the conditional head reads the embedding",
+        "test_every_parameter_of_the_discriminators_has_an_effect",
+    ),
+    _build(
+        "module.weight.normal_(1.0, 0.02, generator=random)",
+        "module.weight.normal_(1.0, 0.02)",
+        "a run depends on its seed alone",
+        "test_initialising_is_a_function_of_the_seed_alone",
+    ),
+]
+
+_STEP = [
+    _steps(
+        "real = to_images(batch.pixels)",
+        "real = to_images(batch.pixels).flip(1)",
+        "the photographs' channels keep their order",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "discriminator.conditional(features, batch.wrong_embedding),",
+        "discriminator.conditional(features, batch.embedding),",
+        "the wrong caption is asked about",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "discriminator.conditional(fake_features, batch.embedding),",
+        "discriminator.conditional(fake_features, batch.wrong_embedding),",
+        "a fake is asked about with the caption it was made from",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "loss = loss + unconditional_loss(alone, fake_alone, settings.loss)",
+        "pass",
+        "the discriminator learns with both heads",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "adversarial = adversarial + generator_loss(alone, settings.loss)",
+        "pass",
+        "the generator answers to both heads",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "fake_features = discriminator.features(augment(fake, settings.augment, random))",
+        "fake_features = discriminator.features(fake)",
+        "the discriminator's fakes are augmented",
+        "test_whatever_the_discriminator_sees_is_augmented",
+    ),
+    _steps(
+        "features = discriminator.features(augment(fakes.images, settings.augment, random))",
+        "features = discriminator.features(fakes.images)",
+        "the generator's fakes are augmented",
+        "test_whatever_the_discriminator_sees_is_augmented",
+    ),
+    _steps(
+        "sketcher.eval().requires_grad_(False)",
+        "sketcher.requires_grad_(False)",
+        "Stage-I's statistics do not move",
+        "test_a_frozen_stage1_is_bit_equal_after_two_steps_its_statistics_included",
+    ),
+    _steps(
+        "loss = settings.kl_weight * kl",
+        "loss = 0 * kl",
+        "the generator pays the KL",
+        "test_each_part_of_the_generators_loss_has_its_weight",
+    ),
+    _steps(
+        "loss = settings.kl_weight * kl",
+        "loss = kl",
+        "kl_weight weighs the KL",
+        "test_each_part_of_the_generators_loss_has_its_weight",
+    ),
+    _steps(
+        "loss = loss + settings.pixel_weight * difference",
+        "loss = loss + difference",
+        "pixel_weight weighs the pixels",
+        "test_each_part_of_the_generators_loss_has_its_weight",
+    ),
+    _steps(
+        "loss = loss + settings.sketch_weight * difference",
+        "loss = loss + difference",
+        "sketch_weight weighs the sketch",
+        "test_each_part_of_the_generators_loss_has_its_weight",
+    ),
+    _steps(
+        "discriminator.requires_grad_(True)",
+        "pass",
+        "the discriminator goes on learning",
+        "test_the_discriminator_keeps_its_gradients_after_the_generator_step",
+    ),
+    _steps(
+        "if settings.r1_weight and stage.step % settings.r1_every == 0:",
+        "if settings.r1_weight:",
+        "R1 is taken every so many steps",
+        "test_r1_has_its_weight_at_its_steps",
+    ),
+    _steps(
+        "0.5 * settings.r1_weight * settings.r1_every * penalty",
+        "settings.r1_weight * settings.r1_every * penalty",
+        "R1 weighs half of gamma",
+        "test_r1_has_its_weight_at_its_steps",
+    ),
+    _steps(
+        "0.5 * settings.r1_weight * settings.r1_every * penalty",
+        "0.5 * settings.r1_weight * penalty",
+        "R1 weighs for the steps it is left out",
+        "test_r1_has_its_weight_at_its_steps",
+    ),
+    _steps(
+        "alone = stage.step < stage.settings.pixel_steps",
+        "alone = False",
+        "the first steps have pixels alone",
+        "test_pixels_alone_leave_the_discriminator_untouched",
+    ),
+    _steps(
+        "weight = 1 - min(decay, (1 + step) / (10 + step))",
+        "weight = min(decay, (1 + step) / (10 + step))",
+        "the average moves by one minus its decay",
+        "test_the_average_moves_by_one_minus_its_decay",
+    ),
+    _steps(
+        "weight = 1 - min(decay, (1 + step) / (10 + step))",
+        "weight = 1 - decay",
+        "the average forgets the start",
+        "test_the_average_moves_by_one_minus_its_decay",
+    ),
+    _steps(
+        "step // steps_per_epoch // settings.halve_every_epochs",
+        "(step + 1) // steps_per_epoch // settings.halve_every_epochs",
+        "the rate halves at the epoch, not a step before",
+        _RATES,
+    ),
+    _steps("if step > start:", "if step > 0:", "the decay begins where it is told", _RATES),
+    _steps(
+        "(settings.steps - step) / (settings.steps - start)",
+        "(settings.steps - step - 1) / (settings.steps - start)",
+        "the decay is not off by one",
+        _RATES,
+    ),
+    _steps(
+        "(stage.discriminator_optimizer, settings.discriminator_lr),",
+        "(stage.discriminator_optimizer, settings.generator_lr),",
+        "each optimizer has its own rate",
+        "test_rates_reach_both_optimizers",
+    ),
+    _augment(
+        "(torch.arange(height) + shift_y + 1)",
+        "(torch.arange(height) + shift_y)",
+        "a translation is not off by one",
+        "test_translation_moves_by_whole_pixels_and_fills_with_grey",
+    ),
+    _augment(
+        "(rows | columns)",
+        "(rows & columns)",
+        "a cutout is a square and no cross",
+        "test_cutout_blanks_a_square_and_nothing_else",
+    ),
+]
+
+_RUN = [
+    _checkpoint(
+        "os.replace(part, path)",
+        "path.write_bytes(part.read_bytes())",
+        "a checkpoint is written whole or not at all",
+        "test_resuming_with_the_kill_inside_a_save",
+    ),
+    _checkpoint(
+        'stage.generator_optimizer.load_state_dict(state["generator_optimizer"])',
+        "pass",
+        "the generator's optimizer is resumed",
+        _RESUMED,
+    ),
+    _checkpoint(
+        'stage.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])',
+        "pass",
+        "the discriminator's optimizer is resumed",
+        _RESUMED,
+    ),
+    _checkpoint(
+        '_fill(stage.average, state["average"])', "pass", "the average is resumed", _RESUMED
+    ),
+    _checkpoint(
+        "network.load_state_dict(weights, strict=True)",
+        "network.load_state_dict(weights, strict=False)",
+        "a checkpoint is loaded strictly",
+        "test_a_checkpoint_with_an_entry_too_few_or_too_many_is_refused",
+    ),
+    _checkpoint(
+        "weights_only=True",
+        "weights_only=False",
+        "reading a checkpoint executes nothing",
+        "test_reading_a_checkpoint_executes_nothing",
+    ),
+    _checkpoint(
+        "if found != FORMAT:",
+        "if False:",
+        "another format of checkpoint is refused",
+        "test_a_checkpoint_of_another_format_is_named",
+    ),
+    _loop(
+        "    while stage.step < stage.settings.steps:\n"
+        "        epoch, index = divmod(stage.step, batches.steps_per_epoch)",
+        "    start = stage.step\n"
+        "    while stage.step < stage.settings.steps:\n"
+        "        epoch, index = divmod(stage.step - start, batches.steps_per_epoch)",
+        "the order of the examples goes on after resuming",
+        _RESUMED,
+    ),
+    _loop(
+        "epoch, index = divmod(stage.step, batches.steps_per_epoch)",
+        "epoch, index = stage.step // batches.steps_per_epoch, 0",
+        "a run sees every batch of an epoch",
+    ),
+    _loop(
+        "    while stage.step < stage.settings.steps:\n        epoch",
+        "    start = stage.step\n    seed += start\n"
+        "    while stage.step < stage.settings.steps:\n        epoch",
+        "the random stream goes on after resuming",
+        _RESUMED,
+    ),
+    _loop(
+        "step_random(seed, number, stage.step)",
+        "step_random(seed, number, 0)",
+        "every step draws anew",
+    ),
+    _loop(
+        "step_random(seed, number, stage.step)",
+        "step_random(seed, 1, stage.step)",
+        "each stage draws anew",
+    ),
+    _loop(
+        "SeedSequence([seed, stage, step])",
+        "SeedSequence([stage, step])",
+        "a step's chance is the seed's",
+    ),
+    _loop(
+        "if not math.isfinite(value):",
+        "if False:",
+        "a non-finite loss stops the run",
+        "tests/training/test_run.py::"
+        "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
+    ),
+    _run(
+        'tally = Tally(state["tally"]["sums"], state["tally"]["counts"])',
+        "pass",
+        "the log's means are resumed",
+        "test_ctrl_c_saves_and_the_run_goes_on",
+    ),
+    _run("resumed_at = stage.step", "resumed_at = None", "the log is kept on resume", _RESUMED),
+    _run(
+        "        require_finite(tally.means(), stage.step)\n        save_checkpoint(",
+        "        save_checkpoint(",
+        "no bad checkpoint replaces a good one",
+        "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
+    ),
+    _run(
+        "or last or interrupted():",
+        "or last:",
+        "Ctrl-C saves",
+        "test_ctrl_c_saves_and_the_run_goes_on",
+    ),
+    _run(
+        "    if stage1 is not None:\n        stage1 = stage1.to(where)",
+        "    if stage1 is not None:\n"
+        "        initialise(stage1, random)\n"
+        "        stage1 = stage1.to(where)",
+        "Stage-II refines the Stage-I that was trained",
+        "test_stage2_refines_the_averaged_stage1",
+    ),
+    _run(
+        "average = stage.average if stage.average is not None else stage.generator\n"
+        "            stage1",
+        "average = stage.generator\n            stage1",
+        "Stage-II refines the averaged Stage-I",
+        "test_stage2_refines_the_averaged_stage1",
+    ),
+    _record(
+        'if json.loads(line)["step"] <= step:',
+        "if True:",
+        "lines after the checkpoint are dropped",
+    ),
+    _record("if kind not in self._warned:", "if True:", "a warning is said once"),
+    _record("if diversity < COLLAPSED_DIVERSITY:", "if False:", "a collapse is told"),
+    _record(
+        "real > 0.995 and fake < 0.005",
+        "real > 0.995",
+        "a discriminator that takes fakes for real has not won",
+    ),
+    _config(
+        "for assignment in assignments or []:",
+        "for assignment in []:",
+        "assignments are read",
+    ),
+    _config("base[key] = value", "base.setdefault(key, value)", "the later setting wins"),
+    _config(
+        'model_config = ConfigDict(extra="forbid", frozen=True)',
+        "model_config = ConfigDict(frozen=True)",
+        "an unknown setting is refused",
+    ),
+    _memory("mallopt(_MMAP_MAX, 0), ", "", "freed memory is kept"),
+]
+
+DEFECTS = [*_LOSSES, *_NETWORKS, *_STEP, *_RUN]
