@@ -64,8 +64,8 @@ def test_across_batch_sizes_pixels_differ_by_at_most_two_levels(model, batch):
     captions, seeds = [PINK, BLUE] * 4, list(range(8))
     whole = model.draw(captions, seeds, batch=8)
     parts = model.draw(captions, seeds, batch=batch)
-    assert difference(whole.sketches, parts.sketches) <= 2
-    assert difference(whole.pictures, parts.pictures) <= 2
+    assert torch.equal(whole.sketches, parts.sketches)  # on a CPU not even by one level
+    assert torch.equal(whole.pictures, parts.pictures)
 
 
 def test_an_embedding_knows_no_other_caption(model):
