@@ -361,3 +361,23 @@ def test_killed_for_real_and_resumed(whole: Path, toy: Path, encoder: Path, tmp_
     assert died.returncode == -signal.SIGKILL
     training.train(run, training.read_plan(run))
     assert_same_run(run, whole)
+
+
+def test_a_kill_between_checkpoint_and_model_folder_is_mended(
+    whole: Path, toy: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plan = tmp_path / "run", plan_of(toy, encoder)
+    training.begin(run, plan)
+    save = training._save_model
+
+    def die(shared: Any, stage: Any) -> None:
+        if stage.sketcher is not None and stage.step == 3:
+            raise Killed
+        save(shared, stage)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_save_model", die)
+        with pytest.raises(Killed):
+            training.train(run, plan)
+    training.train(run, training.read_plan(run))
+    assert_same_run(run, whole)

@@ -106,6 +106,19 @@ def begin(run: Path, plan: Plan) -> None:
     write_json(run / "settings.json", plan.as_json())
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What every stage of a run shares."""
+
+    folder: Path
+    plan: Plan
+    settings: Settings
+    encoder: TextEncoder
+    fixed: list[str]
+    say: Say
+    progress: Progress
+
+
 def train(
     run: Path,
     plan: Plan,
@@ -128,7 +141,7 @@ def train(
     encoder = _encoder(run, plan, examples, say, progress)
     settings = _with_encoder(plan.settings, encoder)
     embeddings, rows = embed_examples(encoder, examples)
-    fixed = _sheet_captions(plan, examples)
+    shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
     stage1: Stage1Generator | None = None
     if 1 not in plan.stages:
         stage1 = _given_stage1(plan, settings, encoder)
@@ -136,61 +149,29 @@ def train(
         cache = _cache_folder(run, plan)
         batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
         stage = _make(plan, settings, number, stage1, device)
-        folder = run / f"stage{number}"
-        _write_captions(folder, fixed)
-        with torch.inference_mode(False):
-            _train_stage(run, plan, settings, stage, number, batches, encoder, fixed, say, progress)
+        _train_stage(shared, stage, number, batches)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
             stage1 = average if isinstance(average, Stage1Generator) else None
     return run / "model"
 
 
-def _train_stage(
-    run: Path,
-    plan: Plan,
-    settings: Settings,
-    stage: Stage,
-    number: Literal[1, 2],
-    batches: Batches,
-    encoder: TextEncoder,
-    fixed: list[str],
-    say: Say,
-    progress: Progress,
-) -> None:
+def _train_stage(run: _Run, stage: Stage, number: Literal[1, 2], batches: Batches) -> None:
     """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
-    folder = run / f"stage{number}"
-    checkpoint = folder / "checkpoint.pt"
-    tally = Tally()
-    resumed_at = None
-    if checkpoint.exists():
-        state = read_checkpoint(checkpoint)
-        restore(stage, state, checkpoint)
-        tally = Tally(state["tally"]["sums"], state["tally"]["counts"])
-        resumed_at = stage.step
-        say(f"Stage-{'I' * number} goes on from step {stage.step}")
-    recorder = Recorder(folder, say, resumed_at)
-    embedding = encoder.encode(fixed)
-    steps = stage.settings.steps
+    folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
+    name = f"Stage-{'I' * number}"
+    _write_captions(folder, run.fixed)
+    tally, resumed_at = _resume(run, stage, folder / "checkpoint.pt", name)
+    recorder = Recorder(folder, run.say, resumed_at)
+    embedding = run.encoder.encode(run.fixed)
     started, first = time.monotonic(), stage.step
-
-    def save() -> None:
-        require_finite(tally.means(), stage.step)
-        save_checkpoint(
-            checkpoint,
-            stage,
-            tally=tally.state(),
-            settings=settings.model_dump(mode="json"),
-            encoder=encoder.sha256,
-        )
-
-    if stage.step == 0:
-        save()
+    if resumed_at is None:
+        _save(run, stage, folder / "checkpoint.pt", tally)
     with _interruptible() as interrupted:
-        for report in run_steps(stage, batches, plan.settings.seed, number):
+        for report in run_steps(stage, batches, settings.seed, number):
             tally.add(report)
             step = stage.step
-            progress(f"Stage-{'I' * number}", step, steps)
+            run.progress(name, step, steps)
             last = step == steps
             if step % settings.log_every == 0 or last:
                 means = tally.means()
@@ -202,13 +183,38 @@ def _train_stage(
                 pixels, diversity = paint_sheet(stage, embedding, SHEET_COLUMNS, 0)
                 recorder.sheet(step, pixels, SHEET_COLUMNS, diversity)
             if step % settings.checkpoint_every == 0 or last or interrupted():
-                save()
-                _save_model(run, plan, settings, stage, encoder)
+                _save(run, stage, folder / "checkpoint.pt", tally)
+                _save_model(run, stage)
             if interrupted():
                 recorder.close()
-                say(f"stopped after step {step}; `stackgan train --run {run} --resume` goes on")
+                run.say(f"stopped; `stackgan train --run {run.folder} --resume` goes on")
                 raise KeyboardInterrupt
     recorder.close()
+    if first == steps and number == run.plan.stages[-1]:
+        _save_model(run, stage)  # a kill may have fallen between checkpoint and model folder
+
+
+def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally, int | None]:
+    """Go on from the stage's checkpoint, where there is one: the log's means, and the step."""
+    if not checkpoint.exists():
+        return Tally(), None
+    state = read_checkpoint(checkpoint)
+    restore(stage, state, checkpoint)
+    if stage.step < stage.settings.steps:
+        run.say(f"{name} goes on from step {stage.step}")
+    return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step
+
+
+def _save(run: _Run, stage: Stage, checkpoint: Path, tally: Tally) -> None:
+    """Write the checkpoint, unless something in it is not finite."""
+    require_finite(tally.means(), stage.step)
+    save_checkpoint(
+        checkpoint,
+        stage,
+        tally=tally.state(),
+        settings=run.settings.model_dump(mode="json"),
+        encoder=run.encoder.sha256,
+    )
 
 
 @contextmanager
@@ -356,9 +362,7 @@ def _write_captions(folder: Path, captions: list[str]) -> None:
     (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
 
 
-def _save_model(
-    run: Path, plan: Plan, settings: Settings, stage: Stage, encoder: TextEncoder
-) -> None:
+def _save_model(run: _Run, stage: Stage) -> None:
     """Rewrite RUN/model from the averaged generator."""
     generator = stage.average if stage.average is not None else stage.generator
     second = isinstance(generator, Stage2Generator)
@@ -366,16 +370,19 @@ def _save_model(
     if stage1 is None:
         raise ModelError("Stage-II was trained without a Stage-I")
     save_model(
-        run / "model",
-        architecture=settings.architecture.model_dump(mode="json"),
+        run.folder / "model",
+        architecture=run.settings.architecture.model_dump(mode="json"),
         stage1=stage1,
         stage2=generator if second else None,
         discriminator=stage.discriminator,
-        encoder=encoder,
+        encoder=run.encoder,
         training={
-            "data": plan.data,
+            "data": run.plan.data,
             "stage": 2 if second else 1,
             "step": stage.step,
-            "settings": settings.model_dump(mode="json", exclude={"architecture"}),
+            "weights": "as trained"
+            if stage.average is None
+            else f"running average (EMA {stage.settings.average})",
+            "settings": run.settings.model_dump(mode="json", exclude={"architecture"}),
         },
     )
