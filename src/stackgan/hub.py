@@ -235,6 +235,7 @@ def save_model(
         }
         write_json(fresh / CONFIG, config)
         for path in fresh.iterdir():
+            path.chmod(0o644)  # safetensors writes files that others cannot read
             _flush(path)
         _swap(fresh, folder)
     finally:
