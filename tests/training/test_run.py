@@ -31,6 +31,8 @@ SETTINGS = {
         "stage1_generator_width": 8, "stage1_discriminator_width": 4,
         "stage2_generator_width": 8, "stage2_discriminator_width": 4,
         "conditioning": "bounded", "normalisation": "none", "unconditional": True,
+        "stage2_normalisation": "spectral", "patches": True, "modulated": True,
+        "output": "residual", "minibatch_deviation": True,
     },
     "stage1": STAGE,
     "stage2": STAGE | {"steps": 3, "pair_steps": 1, "pair_share": 0.5, "pixel_weight": 1.0},

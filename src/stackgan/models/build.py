@@ -77,11 +77,19 @@ def initialise(network: nn.Module, random: torch.Generator) -> None:
                 module.weight.normal_(1.0, 0.02, generator=random)
                 module.bias.zero_()
             elif isinstance(module, nn.Conv2d | nn.Linear):
-                weight = module.weight
-                if not weight.count_nonzero():
-                    continue
-                fan_in = weight[0].numel()
-                deviation = 0.02 if batch else math.sqrt(2 / 1.04 / fan_in)
-                weight.normal_(0.0, deviation, generator=random)
-                if module.bias is not None:
-                    module.bias.zero_()
+                _draw(module, 0.02 if batch else None, random)
+
+
+def _draw(layer: nn.Conv2d | nn.Linear, deviation: float | None, random: torch.Generator) -> None:
+    """Draw one layer's weight, and its spectral normalisation's vectors where it has one."""
+    normalised = getattr(layer, "parametrizations", None)
+    weight = layer.weight if normalised is None else normalised.weight.original
+    if not weight.count_nonzero():
+        return
+    weight.normal_(0.0, deviation or math.sqrt(2 / 1.04 / weight[0].numel()), generator=random)
+    if layer.bias is not None:
+        layer.bias.zero_()
+    for spectral in () if normalised is None else normalised.weight:
+        for vector in (spectral._u, spectral._v):
+            vector.normal_(generator=random).div_(vector.norm())
+        spectral._power_method(spectral._reshape_weight_to_matrix(weight), 15)

@@ -1,0 +1,1 @@
+"""Batch -> losses -> step -> checkpoint: how the networks and the text encoder are trained."""
