@@ -1,6 +1,7 @@
 """Model folders: what is saved is what is loaded; what is damaged is named."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -89,6 +90,12 @@ def test_the_discriminator_answers(request, name):
     logits = judge.conditional(judge.features(torch.zeros(2, 3, side, side)), embedding)
     assert logits.shape == (2,) and logits.isfinite().all()
     assert loaded.discriminator() is loaded.discriminator()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_everyone_may_read_a_model(tiny_model):
+    for path in tiny_model.iterdir():
+        assert path.stat().st_mode & 0o444 == 0o444, path.name
 
 
 def test_the_card_scores_and_training_travel(tiny_model):

@@ -72,6 +72,12 @@ DEFECTS = [
         "an embedding knows no other caption",
         "test_an_embedding_knows_no_other_caption",
     ),
+    _pipeline(
+        'size = 1 if self.device.type == "cpu" else batch',
+        "size = batch",
+        "a picture knows no other picture",
+        "test_across_batch_sizes_pixels_differ_by_at_most_two_levels",
+    ),
     _pipeline("truncation * part for", "part for", "truncation narrows", "test_truncation_narrows"),
     _pipeline(
         "torch.cat([rows[caption] for caption in captions])",
@@ -177,6 +183,12 @@ DEFECTS = [
         "if False",
         "weights are loaded strictly",
         "test_weights_are_loaded_strictly",
+    ),
+    _hub(
+        "path.chmod(0o644)",
+        "pass",
+        "others may read a model",
+        "test_everyone_may_read_a_model",
     ),
     _hub(
         "dtype if value.dim() > 1 else torch.float32",

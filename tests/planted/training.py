@@ -198,6 +198,12 @@ _NETWORKS = [
         "a run depends on its seed alone",
         "test_initialising_is_a_function_of_the_seed_alone",
     ),
+    _build(
+        "vector.normal_(generator=random).div_(vector.norm())",
+        "pass",
+        "spectral normalisation's vectors are drawn from the seed",
+        "test_initialising_is_a_function_of_the_seed_alone",
+    ),
 ]
 
 _STEP = [
@@ -217,6 +223,18 @@ _STEP = [
         "discriminator.conditional(fake_features, batch.embedding),",
         "discriminator.conditional(fake_features, batch.wrong_embedding),",
         "a fake is asked about with the caption it was made from",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "settings.conditional_weight * discriminator_loss(",
+        "discriminator_loss(",
+        "the discriminator weighs the head that reads the caption",
+        _CLOSED_FORM,
+    ),
+    _steps(
+        "settings.conditional_weight * generator_loss(",
+        "generator_loss(",
+        "the generator weighs the head that reads the caption",
         _CLOSED_FORM,
     ),
     _steps(
@@ -432,17 +450,28 @@ _RUN = [
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
     ),
     _run(
-        'tally = Tally(state["tally"]["sums"], state["tally"]["counts"])',
-        "pass",
+        'return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step',
+        "return Tally(), stage.step",
         "the log's means are resumed",
         "test_ctrl_c_saves_and_the_run_goes_on",
     ),
-    _run("resumed_at = stage.step", "resumed_at = None", "the log is kept on resume", _RESUMED),
     _run(
-        "        require_finite(tally.means(), stage.step)\n        save_checkpoint(",
-        "        save_checkpoint(",
+        'state["tally"]["counts"]), stage.step',
+        'state["tally"]["counts"]), None',
+        "the log is kept on resume",
+        _RESUMED,
+    ),
+    _run(
+        "    require_finite(tally.means(), stage.step)\n    save_checkpoint(",
+        "    save_checkpoint(",
         "no bad checkpoint replaces a good one",
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
+    ),
+    _run(
+        "if first == steps and number == run.plan.stages[-1]:",
+        "if False:",
+        "a kill between checkpoint and model folder is mended",
+        "test_a_kill_between_checkpoint_and_model_folder_is_mended",
     ),
     _run(
         "or last or interrupted():",

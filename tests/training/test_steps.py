@@ -114,7 +114,8 @@ def test_the_discriminator_keeps_its_gradients_after_the_generator_step() -> Non
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_step_pays_for_what_the_discriminator_says_of_its_images(number: int) -> None:
-    settings = SETTINGS.model_copy(update={"discriminator_lr": 1e-30})  # it stays as it is
+    change = {"conditional_weight": 0.5, "discriminator_lr": 1e-30}  # the critic stays as it is
+    settings = SETTINGS.model_copy(update=change)
     stage, drawn = stage_of(number, settings), batch(64 if number == 1 else 128)
     critic = stage.discriminator
     shown = shown_to(critic)
@@ -131,10 +132,10 @@ def test_a_step_pays_for_what_the_discriminator_says_of_its_images(number: int) 
         )
         alone, fake_alone = critic.unconditional(of_real), critic.unconditional(of_fake)
     assert alone is not None and fake_alone is not None
-    graded = discriminator_loss(*answers, "logistic").total()
+    graded = 0.5 * discriminator_loss(*answers, "logistic").total()
     graded = graded + unconditional_loss(alone, fake_alone, "logistic")
     assert_close(report["d_loss"], graded)
-    paid = generator_loss(answers[2], "logistic") + generator_loss(fake_alone, "logistic")
+    paid = 0.5 * generator_loss(answers[2], "logistic") + generator_loss(fake_alone, "logistic")
     assert_close(report["g_loss"], paid)
     for name, logits in zip(("d_real", "d_wrong", "d_fake"), answers, strict=True):
         assert_close(report[name], logits.sigmoid().mean())
