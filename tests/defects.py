@@ -100,7 +100,7 @@ def faults_of(defect: Defect) -> str:
 
 
 def _exists(test: str) -> bool:
-    file, _, name = test.partition("::")
+    file, _, name = test.partition("[")[0].partition("::")
     path = ROOT / file
     return path.is_file() and (not name or f"def {name}(" in path.read_text(encoding="utf-8"))
 

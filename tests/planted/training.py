@@ -21,7 +21,7 @@ _critic = of("models/discriminators.py", "tests/models/test_networks.py")
 _build = of("models/build.py", "tests/models/test_networks.py")
 
 # Names of tests that several defects share.
-_RESUMED = "tests/training/test_run.py::test_resuming_is_the_same_as_never_stopping"
+_RESUMED = "tests/training/test_run.py::test_resuming_is_the_same_as_never_stopping[3]"
 _EVERY_INPUT = "test_every_input_of_the_generators_has_an_effect"
 _KL = "test_kl_of_known_gaussians"
 _SAMPLE = "test_a_sample_has_the_deviation_of_half_the_log_variance"
