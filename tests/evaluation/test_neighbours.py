@@ -30,6 +30,13 @@ def test_a_copy_is_at_distance_zero_even_far_from_the_origin():
     assert found.distances.max() == 0
 
 
+def test_small_distances_are_exact_even_far_from_the_origin():
+    reference = rows(9, 0).double() + 1e4
+    found = nearest(reference[4:6] + 1e-3, reference)
+    expected = torch.full((2, 1), 1e-3 * 6**0.5, dtype=torch.float64)
+    torch.testing.assert_close(found.distances, expected, rtol=1e-6, atol=0)
+
+
 def test_of_equal_rows_the_earlier_comes_first():
     reference = rows(3, 0).repeat(2, 1)
     assert nearest(reference, reference, count=2).indices.tolist() == [[0, 3], [1, 4], [2, 5]] * 2

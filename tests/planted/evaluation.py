@@ -10,7 +10,7 @@ _report = of("evaluation/report.py", "tests/evaluation/test_report.py")
 _features = of("models/features.py", "tests/models/test_features.py")
 
 _LOOPS = "test_kid_is_the_mean_over_all_pairs_but_a_picture_with_itself"
-_COLOUR = "test_swd_sees_a_wrong_colour_at_the_coarsest_level"
+_SHIFT = "test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form"
 _BATCHED = "test_features_do_not_depend_on_order_or_batch"
 
 DEFECTS = [
@@ -44,7 +44,7 @@ DEFECTS = [
         "((my_patches - mean) / deviation)",
         "((my_patches - my_patches.mean(dim=(0, 2), keepdim=True)) / deviation)",
         "a wrong colour costs",
-        _COLOUR,
+        _SHIFT,
     ),
     _scores(
         "_patches(mine, _contents(pixels), (seed, level))",
@@ -68,7 +68,7 @@ DEFECTS = [
         'compute_mode="donot_use_mm_for_euclid_dist"',
         'compute_mode="use_mm_for_euclid_dist"',
         "small distances are not lost",
-        "test_a_copy_is_at_distance_zero_even_far_from_the_origin",
+        "test_small_distances_are_exact_even_far_from_the_origin",
     ),
     _report(
         "seed + place for place",
