@@ -95,8 +95,8 @@ DEFECTS = [
         "test_features_are_the_pooled_maps_of_resized_and_normalised_pixels",
     ),
     _features(
-        "super().train(False)",
-        "super().train(mode)",
+        "        del mode\n        super().train(False)",
+        "        super().train(mode)",
         "a frozen network stays in evaluation mode",
         "test_frozen_is_bit_equal_after_training_mode_and_use",
     ),
