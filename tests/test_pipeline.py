@@ -68,6 +68,18 @@ def test_across_batch_sizes_pixels_differ_by_at_most_two_levels(model, batch):
     assert torch.equal(whole.pictures, parts.pictures)
 
 
+def test_on_a_cpu_every_picture_is_drawn_by_itself(model):
+    sizes = []
+    hooks = [
+        network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+        for network in (model.stage1, model.stage2)
+    ]
+    model.refine(model(PINK, 3).sketches, PINK)
+    for hook in hooks:
+        hook.remove()
+    assert sizes == [1] * 9
+
+
 def test_an_embedding_knows_no_other_caption(model):
     together = model.embed([PINK, BLUE, "white petals"])
     for caption, row in zip([PINK, BLUE], together, strict=False):

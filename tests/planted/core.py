@@ -76,7 +76,7 @@ DEFECTS = [
         'size = 1 if self.device.type == "cpu" else batch',
         "size = batch",
         "a picture knows no other picture",
-        "test_across_batch_sizes_pixels_differ_by_at_most_two_levels",
+        "test_on_a_cpu_every_picture_is_drawn_by_itself",
     ),
     _pipeline("truncation * part for", "part for", "truncation narrows", "test_truncation_narrows"),
     _pipeline(
