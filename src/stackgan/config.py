@@ -92,6 +92,9 @@ class StageSettings(_Frozen):
     """gamma of gamma / 2 * R1."""
     r1_every: int = Field(16, ge=1)
     """R1 is taken every so many steps and weighs as many times more."""
+    projected_weight: float = Field(0.0, ge=0)
+    """G's weight of a second discriminator on frozen EfficientNet-Lite1 features (extra `eval`);
+    0: there is none."""
     augment: tuple[Literal["translation", "cutout"], ...] = ()
     """Differentiable augmentation of what D sees."""
     average: float = Field(0.0, ge=0, lt=1)

@@ -268,6 +268,15 @@ _STEP = [
         "test_a_frozen_stage1_is_bit_equal_after_two_steps_its_statistics_included",
     ),
     _steps(
+        "with torch.no_grad():\n            noise, eps",
+        "with torch.no_grad():\n"
+        "            for weight in sketcher.parameters():\n"
+        "                weight.mul_(0.999)\n"
+        "            noise, eps",
+        "Stage-I's weights do not move",
+        "test_a_frozen_stage1_is_bit_equal_after_two_steps_its_statistics_included",
+    ),
+    _steps(
         "loss = settings.kl_weight * kl",
         "loss = 0 * kl",
         "the generator pays the KL",

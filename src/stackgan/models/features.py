@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stackgan.errors import InputError, ModelError
-from stackgan.tensors import Pixels
+from stackgan.tensors import FeatureMap, Images, Pixels
 
 ImageFeatures = Float[Tensor, "B 1280"]
 
@@ -107,6 +107,38 @@ class EfficientNetLite(nn.Module):
             if progress is not None:
                 progress(start + count, len(pixels))
         return result
+
+    def map_channels(self, strides: Sequence[int]) -> list[int]:
+        """The channels of the maps that :meth:`maps` gives for ``strides``."""
+        blocks = self.network._blocks
+        return [blocks[k]._project_conv.out_channels for k in self._last_blocks(strides)]
+
+    def maps(self, images: Images, strides: Sequence[int]) -> list[FeatureMap]:
+        """The last feature map at each stride, [B, C, H / stride, W / stride], with gradients.
+
+        Args:
+            images: [B, 3, H, W] in [-1, 1], of any size; they are not resized.
+            strides: of 2, 4, 8, 16 and 32, ascending.
+        """
+        wanted = self._last_blocks(strides)
+        # (pixel - 127) / 128 of pixel = (image + 1) 127.5
+        x = images.contiguous(memory_format=torch.channels_last) * (127.5 / 128) + 0.5 / 128
+        network = self.network
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        found = []
+        for place, block in enumerate(network._blocks[: wanted[-1] + 1]):
+            x = block(x)
+            if place in wanted:
+                found.append(x)
+        return found
+
+    def _last_blocks(self, strides: Sequence[int]) -> list[int]:
+        """Places of the last blocks at each stride."""
+        stride, last = 2, {}
+        for place, block in enumerate(self.network._blocks):
+            stride *= block._depthwise_conv.stride[0]
+            last[stride] = place
+        return [last[stride] for stride in strides]
 
     def _pooled(self, pixels: Pixels) -> ImageFeatures:
         """Pixels at the network's own size -> features averaged over height and width."""

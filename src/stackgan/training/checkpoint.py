@@ -33,6 +33,7 @@ def save_checkpoint(path: Path, stage: Stage, **more: Any) -> None:
         "generator_optimizer": stage.generator_optimizer.state_dict(),
         "discriminator_optimizer": stage.discriminator_optimizer.state_dict(),
         "average": None if stage.average is None else stage.average.state_dict(),
+        "projected": None if stage.projected is None else stage.projected.state_dict(),
         **more,
     }
     part = path.with_name(f".{path.name}.part")
@@ -80,6 +81,8 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
             raise KeyError("average")
         if stage.average is not None:
             _fill(stage.average, state["average"])
+        if stage.projected is not None:
+            _fill(stage.projected, state["projected"])
         stage.generator_optimizer.load_state_dict(state["generator_optimizer"])
         stage.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         stage.step = int(state["step"])

@@ -27,6 +27,7 @@ from stackgan.data.batches import Batches
 from stackgan.errors import DataError, InputError, ModelError
 from stackgan.hub import find_encoder, load_model, save_model, write_json
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
@@ -252,6 +253,11 @@ def _make(
     random = torch.Generator().manual_seed(plan.settings.seed * 2 + number)
     initialise(generator, random)
     initialise(discriminator, random)
+    projected = None
+    stage_settings = settings.stage1 if number == 1 else settings.stage2
+    if stage_settings.projected_weight:
+        projected = ProjectedDiscriminator()
+        initialise(projected, random)
     if plan.init_from is not None:
         _take_over(plan.init_from, generator, discriminator)
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
@@ -261,8 +267,9 @@ def _make(
     return make_stage(
         generator.to(where),
         discriminator.to(where),
-        settings.stage1 if number == 1 else settings.stage2,
+        stage_settings,
         sketcher=stage1,
+        projected=None if projected is None else projected.to(where),
         bf16=bf16,
     )
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from stackgan.config import StageSettings
 from stackgan.models.conditioning import Gaussian
 from stackgan.models.discriminators import Discriminator
+from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
-from stackgan.tensors import Embedding, Images, Pixels, Resized, Scalar, to_images
+from stackgan.tensors import Embedding, FeatureMap, Images, Pixels, Resized, Scalar, to_images
 from stackgan.training.augment import augment
 from stackgan.training.losses import (
     discriminator_loss,
@@ -41,7 +42,8 @@ class Stage:
 
     ``sketcher`` is the frozen Stage-I of Stage-II's training: in eval mode, never updated, its
     batch normalisation's statistics included. None in Stage-I and while Stage-II trains on
-    shrunken photographs alone.
+    shrunken photographs alone. ``projected`` is the second discriminator, where there is one; its
+    weights belong to ``discriminator_optimizer``.
     """
 
     generator: Stage1Generator | Stage2Generator
@@ -51,6 +53,7 @@ class Stage:
     discriminator_optimizer: torch.optim.Optimizer
     average: Stage1Generator | Stage2Generator | None = None
     sketcher: Stage1Generator | None = None
+    projected: ProjectedDiscriminator | None = None
     bf16: bool = False
     step: int = 0
     """Steps done."""
@@ -72,6 +75,7 @@ class Fakes(NamedTuple):
     gaussian: Gaussian
     sketches: Images | None
     pairs: int  # the first so many were made from shrunken photographs
+    maps: list[FeatureMap] | None = None  # of the others, where a projected D asks for them
 
 
 def make_stage(
@@ -79,24 +83,28 @@ def make_stage(
     discriminator: Discriminator,
     settings: StageSettings,
     sketcher: Stage1Generator | None = None,
+    projected: ProjectedDiscriminator | None = None,
     bf16: bool = False,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
 
-    def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(network.parameters(), lr, settings.betas, fused=True)
+    def adam(lr: float, *networks: nn.Module) -> torch.optim.Optimizer:
+        weights = [p for network in networks for p in network.parameters() if p.requires_grad]
+        return torch.optim.Adam(weights, lr, settings.betas, fused=True)
 
     average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
     if sketcher is not None:
         sketcher.eval().requires_grad_(False)
+    judges = [discriminator] if projected is None else [discriminator, projected]
     return Stage(
         generator.train(),
         discriminator.train(),
         settings,
-        adam(generator, settings.generator_lr),
-        adam(discriminator, settings.discriminator_lr),
+        adam(settings.generator_lr, generator),
+        adam(settings.discriminator_lr, *judges),
         average,
         sketcher,
+        projected,
         bf16,
     )
 
@@ -113,7 +121,8 @@ def train_step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[
     report = {}
     alone = stage.step < stage.settings.pixel_steps
     if not alone:
-        report.update(_update_discriminator(stage, real, batch, fakes.images.detach(), random))
+        fakes = _look_at(stage, fakes)
+        report.update(_update_discriminator(stage, real, batch, fakes, random))
     report.update(_update_generator(stage, real, batch.embedding, fakes, random, alone))
     stage.step += 1
     if stage.average is not None:
@@ -152,11 +161,22 @@ def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tu
     return torch.cat(parts).contiguous(memory_format=torch.channels_last), pairs
 
 
+def _look_at(stage: Stage, fakes: Fakes) -> Fakes:
+    """Add the feature maps that the projected discriminator reads, with their gradients.
+
+    Only of images made from noise or sketches: a refined photograph has its own to equal.
+    """
+    if stage.projected is None or fakes.pairs == len(fakes.images):
+        return fakes
+    return fakes._replace(maps=stage.projected.maps(fakes.images[fakes.pairs :]))
+
+
 def _update_discriminator(
-    stage: Stage, real: Images, batch: StepBatch, fake: Images, random: torch.Generator
+    stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
 ) -> dict[str, Tensor]:
     """One step of D. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     settings, discriminator = stage.settings, stage.discriminator
+    fake = fakes.images.detach()
     seen = augment(real, settings.augment, random)
     with stage.precision():
         # The features of the real images serve both captions.
@@ -182,6 +202,14 @@ def _update_discriminator(
         penalty = _penalty(discriminator, seen, batch.embedding)
         loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
         report["r1"] = penalty.detach()
+    if stage.projected is not None and fakes.maps is not None:
+        with torch.no_grad():
+            maps = stage.projected.maps(real[fakes.pairs :])
+        real_logits = stage.projected(maps)
+        fake_logits = stage.projected([x.detach() for x in fakes.maps])
+        loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)
+        report["p_real"] = real_logits.detach().sigmoid().mean()
+        report["p_fake"] = fake_logits.detach().sigmoid().mean()
     report["d_gradient"] = _descend(stage.discriminator_optimizer, loss)
     return report
 
@@ -219,6 +247,11 @@ def _update_generator(
         adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
         if alone is not None:
             adversarial = adversarial + generator_loss(alone, settings.loss)
+        if stage.projected is not None and fakes.maps is not None:
+            stage.projected.heads.requires_grad_(False)
+            judged = generator_loss(stage.projected(fakes.maps), settings.loss)
+            stage.projected.heads.requires_grad_(True)
+            adversarial = adversarial + settings.projected_weight * judged
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial
     if settings.pixel_weight and fakes.pairs:
