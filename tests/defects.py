@@ -13,6 +13,7 @@ lists are in ``tests/planted/``, and every bug fixed adds its defect to one of t
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import os
 import re
@@ -23,7 +24,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from planted import core, data, evaluation, text, training
 from planted.defect import Defect
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +31,10 @@ TIME_LIMIT_S = 900
 # Processes start from one that has imported the slow libraries (not the package, and none that
 # pytest itself wants to import first): that halves the time of most defects.
 PROCESSES = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-DEFECTS = [defect for part in (core, text, data, training, evaluation) for defect in part.DEFECTS]
+PARTS = sorted(p.stem for p in (ROOT / "tests/planted").glob("*.py") if p.stem != "defect")
+DEFECTS: list[Defect] = [
+    defect for part in PARTS for defect in importlib.import_module(f"planted.{part}").DEFECTS
+]
 
 
 def read_defects(chosen: str) -> list[Defect]:
