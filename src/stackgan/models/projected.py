@@ -52,15 +52,9 @@ class ProjectedDiscriminator(nn.Module):
             for _ in channels
         )
 
-    def to(self, *args: object, **kwargs: object) -> ProjectedDiscriminator:
-        """Move the heads and the frozen network."""
-        self._network[0].to(*args, **kwargs)  # type: ignore[arg-type]
-        super().to(*args, **kwargs)  # type: ignore[arg-type]
-        return self
-
     def maps(self, images: Images) -> list[Tensor]:
         """The mixed feature maps of images [B, 3, H, W] in [-1, 1]: [B, width, H/s, W/s] each."""
-        found = self._network[0].maps(images, TAPS)
+        found = self._network[0].to(images.device).maps(images, TAPS)
         return [mix(x) for mix, x in zip(self.mix, found, strict=True)]
 
     def forward(self, maps: list[Tensor]) -> AnyLogits:

@@ -82,6 +82,8 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
         if stage.average is not None:
             _fill(stage.average, state["average"])
         if stage.projected is not None:
+            if state["projected"] is None:
+                raise KeyError("projected")
             _fill(stage.projected, state["projected"])
         stage.generator_optimizer.load_state_dict(state["generator_optimizer"])
         stage.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])

@@ -11,6 +11,7 @@ from torch import nn
 
 from stackgan.config import Settings
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.training.run import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
@@ -58,7 +59,14 @@ def _trial(settings: Settings, number: Literal[1, 2], device: str) -> Stage:
     bf16 = settings.precision != "fp32" and has_bf16(device)
     where = torch.device(device)
     sketcher = build_stage1(a).to(where) if number == 2 else None
-    return make_stage(generator.to(where), discriminator.to(where), trial, sketcher, bf16)
+    return make_stage(
+        generator.to(where),
+        discriminator.to(where),
+        trial,
+        sketcher=sketcher,
+        projected=ProjectedDiscriminator().to(where) if trial.projected_weight else None,
+        bf16=bf16,
+    )
 
 
 def _measure(

