@@ -151,8 +151,9 @@ class Settings(_Frozen):
     """Mirror the photographs at random (off where captions say left or right)."""
     shift: bool = True
     """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
-    fit: Literal["crop", "squeeze"] = "crop"
-    """How a photograph becomes square: the centre, or the whole pressed together."""
+    fit: Literal["crop", "squeeze", "box", "box_authors"] = "box"
+    """How a photograph becomes square: the centre, the whole pressed together, or what its box
+    frames, as in the paper or in the authors' code (without a box: the centre, or the whole)."""
     log_every: int = Field(50, ge=1)
     """Steps between lines of the log."""
     checkpoint_every: int = Field(500, ge=1)
