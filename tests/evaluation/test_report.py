@@ -139,7 +139,7 @@ def test_the_verb_answers_and_writes_its_report(command_line, tiny_model, photog
     [
         (["--metrics", "fidd"], "is unknown"),
         (["--split", "tset"], "did you mean 'test'"),
-        (["--fit", "stretch"], "expected crop or squeeze"),
+        (["--fit", "squeez"], "did you mean 'squeeze'"),
         (["-n", "99"], "from 4 to 8"),
         (["--out", "nowhere/scores.json"], "does not exist"),
     ],

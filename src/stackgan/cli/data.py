@@ -1,4 +1,4 @@
-"""``stackgan data``: list the data sets, check one, prepare its cache, draw the toy set."""
+"""``stackgan data``: list the data sets, fetch one, check it, prepare its cache, draw the toy set."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class _Split(StrEnum):
 class _Fit(StrEnum):
     crop = "crop"
     squeeze = "squeeze"
+    box = "box"
+    box_authors = "box_authors"
 
 
 @app.command("list")
@@ -76,22 +78,51 @@ def prepare(
     ] = 64,
     split: Annotated[_Split, typer.Option("--split", help="Which examples.")] = _Split.train,
     fit: Annotated[
-        _Fit, typer.Option("--fit", help="Cut out the centre, or squeeze the whole image.")
-    ] = _Fit.crop,
+        _Fit,
+        typer.Option("--fit", help="Cut out the centre or the box, or squeeze the whole image."),
+    ] = _Fit.box,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
+    ] = None,
     json_wanted: Json = False,
 ) -> None:
     """Write the memory-mapped cache of a data set's images into ROOT/.stackgan."""
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
+    from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
     from stackgan.data.cache import prepare_cache
 
-    examples = read_examples(name, root, split.value)
+    examples = read_examples(name, root, split.value, **reader_options(option or []))
     with bar("caching") as progress:
         cache = prepare_cache(examples, size, root / ".stackgan", fit.value, progress)
     text = f"{cache.path}: {len(examples)} images of {size}x{size}, {cache.pixels.nbytes:,} bytes"
     as_json = {"path": cache.path, "images": len(examples), "size_px": size}
     answer(text, {**as_json, "bytes": cache.pixels.nbytes}, json_wanted)
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="oxford102, cub or coco.")],
+    root: Annotated[Path, typer.Option("--root", help="The folder to fetch it into.")],
+    year: Annotated[
+        int | None, typer.Option("--year", help="Of coco: 2014 (the paper's) or 2017.")
+    ] = None,
+    json_wanted: Json = False,
+) -> None:
+    """Fetch a public data set, verified; what is there is not fetched again, a part goes on."""
+    from stackgan.cli.answer import answer
+    from stackgan.cli.progress import bar
+    from stackgan.data.download import download as fetch_all
+
+    done = fetch_all(name, root, year, bar)
+    text = "\n".join(
+        [f"{root / place}: fetched" for place in done.fetched]
+        + [f"{root / place}: was there" for place in done.present]
+    )
+    as_json = {"name": name, "root": root, "fetched": done.fetched, "present": done.present}
+    answer(text, as_json, json_wanted)
 
 
 @app.command()

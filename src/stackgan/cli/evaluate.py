@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 if TYPE_CHECKING:
     from stackgan.data.examples import Split
-    from stackgan.data.images import Fit
 
 
 def command(
@@ -23,7 +22,13 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Added to a picture's place in the list.")] = 0,
     stage: Annotated[int | None, typer.Option(help="1: the sketches; 2: the pictures.")] = None,
-    fit: Annotated[str, typer.Option(help="crop or squeeze the photographs.")] = "crop",
+    fit: Annotated[
+        str, typer.Option(help="As in training: crop, squeeze, box or box_authors.")
+    ] = "box",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
@@ -34,18 +39,20 @@ def command(
     from stackgan import StackGAN
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
+    from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
+    from stackgan.data.crop import Fit
     from stackgan.data.examples import check_split
-    from stackgan.errors import InputError
+    from stackgan.errors import InputError, nearest
     from stackgan.evaluation.report import check_metrics, evaluate
 
     wanted = check_metrics([name.strip() for name in metrics.split(",") if name.strip()])
     check_split(split)
-    if fit not in ("crop", "squeeze"):
-        raise InputError(f"fit {fit!r} is unknown; expected crop or squeeze")
+    if fit not in get_args(Fit):
+        raise InputError(f"fit {fit!r} is unknown; {nearest(fit, list(get_args(Fit)))}")
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.absolute().parent} does not exist")
-    examples = read_examples(data, root, cast("Split", split))
+    examples = read_examples(data, root, cast("Split", split), **reader_options(option or []))
     loaded = StackGAN.from_pretrained(model, device=device)
     with bar("evaluating") as progress:
         report = evaluate(
@@ -55,7 +62,7 @@ def command(
             count,
             seed=seed,
             stage=stage,
-            fit=cast("Fit", fit),
+            fit=cast(Fit, fit),
             split=f"{data} {split}",
             progress=progress,
         )

@@ -14,8 +14,9 @@ from typing import get_args
 
 import numpy as np
 
+from stackgan.data.crop import Box, Fit, box_problem, used_fit
 from stackgan.data.examples import Example, Progress
-from stackgan.data.images import Fit, read_image, threaded, to_square
+from stackgan.data.images import read_image, threaded, to_square
 from stackgan.errors import DataError, InputError, nearest
 
 FORMAT = "stackgan-pixels/1"
@@ -47,11 +48,12 @@ def prepare_cache(
 ) -> PixelCache:
     """Open the cache of ``examples`` at ``size_px`` in ``folder``, building it where needed.
 
-    It is rebuilt when the size in bytes or the modification time of any image has changed. The
-    array takes 3 * N * size_px^2 bytes of disk. A build that is interrupted leaves nothing that a
-    later call would take for a cache. Raises :class:`DataError` naming the first image (in the
-    order of ``examples``) that cannot be decoded, :class:`InputError` for a size, a fit or a list
-    of examples that cannot be used.
+    It is rebuilt when the size in bytes or the modification time of any image has changed, or a
+    box that ``fit`` crops at. The array takes 3 * N * size_px^2 bytes of disk. A build that is
+    interrupted leaves nothing that a later call would take for a cache. Raises :class:`DataError`
+    naming the first image (in the order of ``examples``) that cannot be decoded or that its box
+    does not lie in, :class:`InputError` for a size, a fit or a list of examples that cannot be
+    used.
     """
     if size_px < 1:
         raise InputError(f"size_px is {size_px}; expected at least 1")
@@ -59,12 +61,14 @@ def prepare_cache(
         raise InputError(f"fit {fit!r} is unknown; {nearest(fit, list(get_args(Fit)))}")
     if not examples:
         raise InputError("there is no example to cache; the list of examples is empty")
+    fit = used_fit((example.box for example in examples), fit)
+    boxes = [example.box if fit.startswith("box") else None for example in examples]
     images = [example.image for example in examples]
     path = folder / f"pixels-{size_px}-{fit}-{_digest(images)}.npy"
-    fingerprint = _fingerprint(images)
+    fingerprint = _fingerprint(images, boxes)
     cache = _reopen(path, fingerprint, (len(images), size_px, size_px, 3))
     if cache is None:
-        _build(path, images, size_px, fit, fingerprint, progress)
+        _build(path, images, boxes, size_px, fit, fingerprint, progress)
         cache = PixelCache(path, np.load(path, mmap_mode="r"))
     return cache
 
@@ -74,10 +78,10 @@ def _digest(images: Sequence[Path]) -> str:
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _fingerprint(images: Sequence[Path]) -> str:
-    """Digest of every image's size in bytes and modification time, in order."""
+def _fingerprint(images: Sequence[Path], boxes: Sequence[Box | None]) -> str:
+    """Digest of every image's size in bytes, modification time and box if it has one, in order."""
     digest = hashlib.sha256(FORMAT.encode())
-    for image in images:
+    for image, box in zip(images, boxes, strict=True):
         try:
             found = image.stat()
         except OSError as error:
@@ -85,7 +89,8 @@ def _fingerprint(images: Sequence[Path]) -> str:
                 f"{image} cannot be read: {error.strerror}; `stackgan data check` names every such "
                 "file"
             ) from error
-        digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
+        framed = "" if box is None else f" {box}"
+        digest.update(f"{found.st_size} {found.st_mtime_ns}{framed}\n".encode())
     return digest.hexdigest()
 
 
@@ -104,14 +109,20 @@ def _reopen(path: Path, fingerprint: str, shape: tuple[int, ...]) -> PixelCache 
 def _build(
     path: Path,
     images: Sequence[Path],
+    boxes: Sequence[Box | None],
     size_px: int,
     fit: Fit,
     fingerprint: str,
     progress: Progress | None,
 ) -> None:
     def fill(place: int) -> None:
-        # Four times the size asked for keeps a JPEG's own halving out of sight.
-        pixels[place] = to_square(read_image(images[place], 4 * size_px), size_px, fit)
+        box = boxes[place]
+        # Four times the size asked for keeps a JPEG's own halving out of sight; a box is measured
+        # in whole pixels, of which none is halved.
+        image = read_image(images[place], 4 * size_px if box is None else None)
+        if box is not None and (problem := box_problem(image.size, box)) is not None:
+            raise DataError(f"{images[place]} {problem}")
+        pixels[place] = to_square(image, size_px, fit, box)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from stackgan.data.crop import Box, region
+from stackgan.data.crop import Fit as Fit
 from stackgan.data.examples import Fault, Progress
 from stackgan.errors import DataError
 
-Fit = Literal["crop", "squeeze"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -41,16 +42,17 @@ def read_image(path: Path, least_px: int | None = None) -> Image.Image:
         raise DataError(f"{path} cannot be decoded: {str(error).rstrip('.')}") from error
 
 
-def to_square(image: Image.Image, size_px: int, fit: Fit = "crop") -> Image.Image:
+def to_square(
+    image: Image.Image, size_px: int, fit: Fit = "crop", box: Box | None = None
+) -> Image.Image:
     """Resize to ``size_px`` on each side, bicubic and antialiased; smaller images are enlarged.
 
-    ``crop`` keeps the largest centred square, ``squeeze`` the whole image at another aspect.
+    What is resized is :func:`stackgan.data.crop.region`'s part: ``crop`` keeps the largest centred
+    square, ``squeeze`` the whole image at another aspect, ``box`` and ``box_authors`` what ``box``
+    (in pixels of ``image``) frames.
     """
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side) if fit == "crop" else (0, 0, width, height)
-    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box)
+    part = region(image.size, fit, box)
+    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=part)
 
 
 def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> list[Fault]:

@@ -12,7 +12,8 @@ import torch
 
 from stackgan import __version__
 from stackgan.data import Example
-from stackgan.data.images import Fit, read_image, to_square
+from stackgan.data.crop import Fit, used_fit
+from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError, nearest
 from stackgan.evaluation.neighbours import nearest_other
 from stackgan.evaluation.scores import Features, frechet_distance, kid, swd
@@ -65,7 +66,7 @@ def evaluate(
     *,
     seed: int = 0,
     stage: int | None = None,
-    fit: Fit = "crop",
+    fit: Fit = "box",
     split: str = "test",
     network: EfficientNetLite | None = None,
     progress: Progress | None = None,
@@ -86,6 +87,7 @@ def evaluate(
     parts = _Parts(progress, len(chosen), 1 + 2 * any(name != "swd" for name in metrics))
     seeds = [seed + place for place in range(len(chosen))]
     pixels = model.generate_pixels(captions, seeds, stage=stage, progress=parts.next())
+    fit = used_fit((example.box for example in chosen), fit)
     photographs = read_pixels(chosen, pixels.shape[-1], fit)
     scores: dict[str, Score] = {}
     if any(name != "swd" for name in metrics):
@@ -138,10 +140,11 @@ def spread(examples: Sequence[Example], count: int | None) -> list[Example]:
     return [examples[place] for place in places]
 
 
-def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "crop") -> Pixels:
+def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "box") -> Pixels:
     """Return the examples' photographs as pixels of ``size_px``, resized as for training."""
     arrays = [
-        np.asarray(to_square(read_image(example.image), size_px, fit)) for example in examples
+        np.asarray(to_square(read_image(example.image), size_px, fit, example.box))
+        for example in examples
     ]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from stackgan.data.cache import prepare_cache
 from stackgan.data.examples import Example, Progress
-from stackgan.data.images import Fit
+from stackgan.data.crop import Fit
 from stackgan.errors import InputError, NonFiniteLoss
 from stackgan.text.alphabet import numbers, words
 from stackgan.text.char_cnn_rnn import CharCnnRnn
@@ -334,7 +334,7 @@ def image_inputs(
     settings: EncoderSettings,
     *,
     cache: Path,
-    fit: Fit = "crop",
+    fit: Fit = "box",
     progress: Progress | None = None,
 ) -> Tensor:
     """What the image side reads of each example: frozen features, or pixels for "small".
@@ -356,7 +356,7 @@ def train_on_examples(
     settings: EncoderSettings | None = None,
     *,
     cache: Path,
-    fit: Fit = "crop",
+    fit: Fit = "box",
     progress: Progress | None = None,
     finish_early: bool = True,
 ) -> tuple[CharCnnRnn, EncoderReport]:
