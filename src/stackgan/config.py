@@ -63,6 +63,51 @@ class Architecture(_Frozen):
     """Down blocks get a second convolution and a skip."""
     max_discriminator_width: int | None = Field(None, ge=8)
     """No discriminator map count grows past this many; None: no bound."""
+    stages: Literal[1, 2] = 2
+    """1: there is no Stage-II (the baselines of one stage)."""
+    stage1_px: Literal[64, 256] = 64
+    """Side of Stage-I's images; 256 is the one-stage baseline, judged by Stage-II's
+    discriminator."""
+    conditioning_augmentation: bool = True
+    """Whether the condition is drawn; off, it is the mean, without eps and KL (ablation)."""
+    eps: Literal["normal", "truncated"] = "normal"
+    """The condition's eps; truncated: no further than two deviations, as TF."""
+    stage2_text: bool = True
+    """Whether Stage-II's G reads the caption again; off: text in Stage-I only (ablation)."""
+    stage1_generator: Literal["plain", "bottleneck"] = "plain"
+    """Up blocks alone; or TF's, with bottleneck residual blocks at 4x4 and 8x8."""
+    stage1_discriminator: Literal["plain", "bottleneck"] = "plain"
+    """Down blocks alone; or TF's, with a bottleneck residual block at 4x4."""
+    stage2_discriminator: Literal["plain", "bottleneck"] = "plain"
+    """3x3 convolutions back to 8 widths; or TF's, 1x1 ones and a bottleneck residual block."""
+    discriminator_text: Literal["linear", "leaky_relu", "mean"] = "leaky_relu"
+    """D's text: a fully connected layer of its own, that with LeakyReLU (TF), or the generator's
+    mean (PT)."""
+    joint_kernel: Literal[1, 3] = 1
+    """Side of the convolution over image and text: 1 as the paper, 3 as PT."""
+    stage1_unconditional: bool | None = None
+    """Stage-I's ``unconditional``, where it differs."""
+    unconditional_head: Literal["joint", "score"] = "joint"
+    """The head that judges the image alone: with a convolution before its score, or none (PT)."""
+    biases: Literal["none", "score", "first"] = "first"
+    """Convolutions that have one under batch normalisation: none (TF); the discriminators' scores
+    (PT); these and Stage-II's first."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Architecture:
+        if self.stage1_px == 256 and self.stages == 2:
+            raise ValueError("a Stage-I of 256 is a model of one stage: set architecture.stages=1")
+        if self.stage1_generator == "bottleneck" and (self.modulated or self.stage1_px != 64):
+            raise ValueError("the bottleneck stage1_generator is neither modulated nor of 256")
+        kinds = {self.normalisation, self.stage2_normalisation or self.normalisation}
+        if kinds != {"batch"} and "bottleneck" in (
+            self.stage1_discriminator,
+            self.stage2_discriminator,
+        ):
+            raise ValueError("a bottleneck discriminator needs architecture.normalisation=batch")
+        if self.discriminator_text == "mean" and not self.stage2_text:
+            raise ValueError("without stage2_text there is no mean for discriminator_text=mean")
+        return self
 
 
 class StageSettings(_Frozen):

@@ -133,7 +133,8 @@ class DownBlock(nn.Module):
     """4x4 stride-2 convolution, normalisation, LeakyReLU 0.2. Paper: section 3.5.
 
     The first block of a discriminator has no batch normalisation. ``residual`` adds a 3x3
-    convolution and an averaged skip (modern preset only).
+    convolution and an averaged skip (modern preset only). ``activated=False`` leaves LeakyReLU out,
+    as TF does after the third convolution of Stage-I's discriminator.
     """
 
     def __init__(
@@ -143,8 +144,10 @@ class DownBlock(nn.Module):
         normalisation: Normalisation,
         first: bool = False,
         residual: bool = False,
+        activated: bool = True,
     ) -> None:
         super().__init__()
+        self.slope = 0.2 if activated else 1.0
         batch = normalisation == "batch" and not first
         self.conv = spectral(
             nn.Conv2d(in_channels, out_channels, 4, 2, 1, bias=normalisation != "batch"),
@@ -159,7 +162,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, H/2, W/2]."""
-        y = F.leaky_relu(self.norm(self.conv(x)), 0.2)
+        y = F.leaky_relu(self.norm(self.conv(x)), self.slope)
         if self.refine is None or self.skip is None:
             return y
         y = F.leaky_relu(self.refine(y), 0.2)
@@ -196,28 +199,60 @@ class JointLogits(nn.Module):
     text jointly, a fully connected layer with one node decides.
     Differs: computed as W_image * features + W_text * code because a convolution over a constant
     map is a matrix product; the same weights, the same function.
+
+    ``kernel=3`` is PT's 3x3 convolution over both, likewise in two parts: at the border fewer of
+    its taps see the text, so its part stays a convolution.
     """
 
     def __init__(
-        self, features: int, text_dim: int, normalisation: Normalisation, hidden: int | None = None
+        self,
+        features: int,
+        text_dim: int,
+        normalisation: Normalisation,
+        hidden: int | None = None,
+        kernel: int = 1,
+        score_bias: bool = True,
     ) -> None:
         super().__init__()
         hidden = hidden or features
         bias = normalisation != "batch"
-        self.image = spectral(nn.Conv2d(features, hidden, 1, bias=bias), normalisation)
-        self.text = (
-            spectral(nn.Linear(text_dim, hidden, bias=False), normalisation) if text_dim else None
+        self.image = spectral(
+            nn.Conv2d(features, hidden, kernel, padding=kernel // 2, bias=bias), normalisation
         )
+        self.text: nn.Module | None = None
+        if text_dim and kernel == 1:
+            self.text = spectral(nn.Linear(text_dim, hidden, bias=False), normalisation)
+        elif text_dim:
+            convolution = nn.Conv2d(text_dim, hidden, kernel, padding=kernel // 2, bias=False)
+            self.text = spectral(convolution, normalisation)
+        self.kernel = kernel
         self.norm = nn.BatchNorm2d(hidden) if normalisation == "batch" else nn.Identity()
-        self.score = spectral(nn.Conv2d(hidden, 1, 4), normalisation)
+        self.score = spectral(nn.Conv2d(hidden, 1, 4, bias=score_bias), normalisation)
 
     def forward(self, features: Tensor, text: Tensor | None) -> Tensor:
         """Map features [B, F, 4, 4] and text [B, N] (or None) to logits [B], float32."""
         joint = self.image(features)
         if self.text is not None and text is not None:
-            joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
+            if self.kernel > 1:
+                text = text[:, :, None, None].expand(-1, -1, *features.shape[2:])
+                joint = joint + self.text(text)
+            else:
+                joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
         joint = F.leaky_relu(self.norm(joint), 0.2)
         logits: Tensor = self.score(joint).flatten().float()
+        return logits
+
+
+class ScoreLogits(nn.Module):
+    """Image features straight to one logit an image: PT's head that reads no text."""
+
+    def __init__(self, features: int, normalisation: Normalisation, bias: bool = True) -> None:
+        super().__init__()
+        self.score = spectral(nn.Conv2d(features, 1, 4, bias=bias), normalisation)
+
+    def forward(self, features: Tensor, text: None) -> Tensor:
+        """Map features [B, F, 4, 4] to logits [B], float32; there is no text."""
+        logits: Tensor = self.score(features).flatten().float()
         return logits
 
 

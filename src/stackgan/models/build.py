@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from stackgan.config import Architecture
+from stackgan.errors import InputError
+from stackgan.models.conditioning import EpsKind
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
@@ -24,13 +26,18 @@ def build_stage1(architecture: Architecture) -> Stage1Generator:
         a.stage1_generator_width,
         conditioning=a.conditioning,
         modulated=a.modulated,
+        image_px=a.stage1_px,
+        plan=a.stage1_generator,
+        eps=_eps(a),
     )
     return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def build_stage2(architecture: Architecture) -> Stage2Generator:
-    """Stage-II's generator, channels-last."""
+    """Stage-II's generator, channels-last; InputError for an architecture of one stage."""
     a = architecture
+    if a.stages == 1:
+        raise InputError("this architecture has one stage (architecture.stages=1): no Stage-II")
     blocks = a.residual_blocks
     generator = Stage2Generator(
         a.embedding_dim,
@@ -40,27 +47,42 @@ def build_stage2(architecture: Architecture) -> Stage2Generator:
         residual_blocks=(2 if a.image_px == 128 else 4) if blocks is None else blocks,
         conditioning=a.conditioning,
         output=a.output,
+        eps=_eps(a),
+        text=a.stage2_text,
+        first_bias=a.biases == "first",
     )
     return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Discriminator:
-    """The discriminator of ``stage``, channels-last."""
+    """The discriminator of ``stage``, channels-last; a one-stage model's is Stage-II's."""
     a = architecture
-    first = stage == 1
+    first = stage == 1 and a.stage1_px == 64
+    alone = a.unconditional
+    if first and a.stage1_unconditional is not None:
+        alone = a.stage1_unconditional
     discriminator = Discriminator(
         a.embedding_dim,
-        a.text_dim,
+        a.condition_dim if a.discriminator_text == "mean" else a.text_dim,
         a.stage1_discriminator_width if first else a.stage2_discriminator_width,
         image_px=64 if first else a.image_px,
         normalisation=a.normalisation if first else a.stage2_normalisation or a.normalisation,
-        unconditional=a.unconditional,
+        unconditional=alone,
         patches=a.patches and not first,
         minibatch_deviation=a.minibatch_deviation,
         residual=a.residual_discriminator,
         max_width=a.max_discriminator_width,
+        plan=a.stage1_discriminator if first else a.stage2_discriminator,
+        text=a.discriminator_text,
+        joint_kernel=a.joint_kernel,
+        alone=a.unconditional_head,
+        score_bias=a.biases != "none",
     )
     return discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _eps(architecture: Architecture) -> EpsKind:
+    return architecture.eps if architecture.conditioning_augmentation else "none"
 
 
 def initialise(network: nn.Module, random: torch.Generator) -> None:

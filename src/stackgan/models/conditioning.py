@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stackgan.tensors import Condition, Embedding, Scalar
 
 ConditioningKind = Literal["linear", "bounded", "relu", "leaky_relu"]
+EpsKind = Literal["normal", "truncated", "none"]
 
 
 class Gaussian(NamedTuple):
@@ -40,11 +42,21 @@ class ConditioningAugmentation(nn.Module):
     ``kind``: ``linear`` as the paper draws it; ``bounded`` keeps the log-variance within +-4 (the
     modern preset: a layer that starts far off cannot overflow); ``relu`` and ``leaky_relu`` apply
     that activation to the layer's output as the authors' PyTorch and TensorFlow code do.
+
+    ``eps``: what :meth:`chance` makes of a normal eps. ``none`` is the paper's ablation without
+    Conditioning Augmentation: the condition is the mean.
     """
 
-    def __init__(self, embedding_dim: int, condition_dim: int, kind: ConditioningKind) -> None:
+    def __init__(
+        self,
+        embedding_dim: int,
+        condition_dim: int,
+        kind: ConditioningKind,
+        eps: EpsKind = "normal",
+    ) -> None:
         super().__init__()
         self.kind = kind
+        self.eps = eps
         self.layer = nn.Linear(embedding_dim, 2 * condition_dim)
 
     def forward(self, embedding: Embedding) -> Gaussian:
@@ -61,3 +73,20 @@ class ConditioningAugmentation(nn.Module):
         elif self.kind == "leaky_relu":
             log_var = 2 * log_var  # TF's layer gives log sigma
         return Gaussian(mean, log_var)
+
+    def chance(self, eps: Condition | None) -> Condition | None:
+        """What multiplies sigma, from eps ~ N(0, I): itself, truncated, or nothing."""
+        if eps is None or self.eps == "none":
+            return None
+        return truncated(eps) if self.eps == "truncated" else eps
+
+
+def truncated(eps: Tensor) -> Tensor:
+    """Turn standard normal numbers into such as are truncated at two deviations, rising with them.
+
+    The quantile of eps among all normal numbers becomes the quantile among those within +-2, so
+    that one draw gives one number and zero stays zero. TF draws again until a number is within.
+    """
+    within = math.erf(math.sqrt(2.0))  # the share of normal numbers within two deviations
+    quantile = torch.erf(eps.double() / math.sqrt(2.0)) * within
+    return (math.sqrt(2.0) * torch.erfinv(quantile)).to(eps.dtype)

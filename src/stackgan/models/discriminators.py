@@ -7,7 +7,7 @@ caption and a wrong one: ``features(images)``, then ``conditional(features, embe
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -19,9 +19,13 @@ from stackgan.models.blocks import (
     MinibatchDeviation,
     Normalisation,
     PatchLogits,
+    ScoreLogits,
     spectral,
 )
+from stackgan.models.bottleneck import BottleneckBlock
 from stackgan.tensors import AnyLogits, Embedding, FeatureMap, Images, Logits
+
+TextKind = Literal["linear", "leaky_relu", "mean"]
 
 
 class Features(NamedTuple):
@@ -37,6 +41,9 @@ class Discriminator(nn.Module):
     Paper: section 3.5: down blocks to 4x4, the text compressed to Nd = 128 by a fully connected
     layer, a 1x1 convolution over both, one decision node. For 128 and 256 there are more down
     blocks, followed by 3x3 convolutions back to 8 ``width`` maps.
+    Differs: the paper names no convolution back and says nothing of the activation of the text's
+    layer, because it leaves both open; TF's LeakyReLU there is the default, and ``text="linear"``
+    the paper's words.
 
     Args:
         image_px: 64, 128 or 256.
@@ -44,6 +51,10 @@ class Discriminator(nn.Module):
         max_width: no map count grows past this many (None: no bound, as the paper).
         unconditional: also a head that judges the image alone.
         patches: that head judges each place of the 32x32 map by itself.
+        plan: ``bottleneck`` is TF's: a bottleneck residual block at 4x4 (after 1x1 convolutions
+            back, in place of 3x3 ones), and no LeakyReLU after Stage-I's third convolution.
+        text: ``mean`` (PT) has no layer for the text: it is given the generator's mean.
+        joint_kernel, alone, score_bias: as ``architecture`` names them.
     """
 
     def __init__(
@@ -58,32 +69,56 @@ class Discriminator(nn.Module):
         residual: bool = False,
         max_width: int | None = None,
         patches: bool = False,
+        plan: Literal["plain", "bottleneck"] = "plain",
+        text: TextKind = "leaky_relu",
+        joint_kernel: int = 1,
+        alone: Literal["joint", "score"] = "joint",
+        score_bias: bool = True,
     ) -> None:
         super().__init__()
         self.image_px = image_px
+        self.text_kind: TextKind = text
+        bottleneck = plan == "bottleneck"
         downs = {64: 4, 128: 5, 256: 6}[image_px]
         widths = [3] + [min(width * 2**k, max_width or width * 2**k) for k in range(downs)]
         self.down = nn.Sequential(
             *(
-                DownBlock(i, o, normalisation, first=k == 0, residual=residual)
+                DownBlock(
+                    i,
+                    o,
+                    normalisation,
+                    first=k == 0,
+                    residual=residual,
+                    activated=not (bottleneck and image_px == 64 and k > 1),
+                )
                 for k, (i, o) in enumerate(pairwise(widths))
             )
         )
         compress: list[nn.Module] = []
         channels = widths[-1]
         while channels > 8 * width:
-            compress += _compress(channels, channels // 2, normalisation)
+            compress += _compress(channels, channels // 2, normalisation, 1 if bottleneck else 3)
             channels //= 2
+        if bottleneck:  # it adds before it activates
+            compress = [*compress[:-1], BottleneckBlock(channels, channels // 4, 0.2)]
         self.compress = nn.Sequential(*compress)
         self.deviation = MinibatchDeviation() if minibatch_deviation else None
         channels += int(minibatch_deviation)
-        self.text = spectral(nn.Linear(embedding_dim, text_dim), normalisation)
-        self.joint = JointLogits(channels, text_dim, normalisation, hidden=8 * width)
-        self.alone: JointLogits | PatchLogits | None = None
+        self.text = (
+            None if text == "mean" else spectral(nn.Linear(embedding_dim, text_dim), normalisation)
+        )
+        self.joint = JointLogits(
+            channels, text_dim, normalisation, 8 * width, joint_kernel, score_bias
+        )
+        self.alone: JointLogits | ScoreLogits | PatchLogits | None = None
         if unconditional and patches:
             self.alone = PatchLogits(widths[downs - 3], normalisation)
+        elif unconditional and alone == "score":
+            self.alone = ScoreLogits(channels, normalisation, score_bias)
         elif unconditional:
-            self.alone = JointLogits(channels, 0, normalisation, hidden=8 * width)
+            self.alone = JointLogits(
+                channels, 0, normalisation, 8 * width, joint_kernel, score_bias
+            )
 
     def features(self, images: Images) -> Features:
         """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
@@ -93,8 +128,14 @@ class Discriminator(nn.Module):
         return Features(x if self.deviation is None else self.deviation(x), patches)
 
     def conditional(self, features: Features, embedding: Embedding) -> Logits:
-        """The logit [B] of "this image is real and fits this caption"."""
-        logits: Logits = self.joint(features.whole, F.leaky_relu(self.text(embedding), 0.2))
+        """The logit [B] of "this image is real and fits this caption".
+
+        ``embedding`` is [B, E]; with ``text="mean"`` the generator's mean [B, C] in its place.
+        """
+        code = embedding if self.text is None else self.text(embedding)
+        if self.text_kind == "leaky_relu":
+            code = F.leaky_relu(code, 0.2)
+        logits: Logits = self.joint(features.whole, code)
         return logits
 
     def unconditional(self, features: Features) -> AnyLogits | None:
@@ -113,8 +154,12 @@ class Discriminator(nn.Module):
         return self.conditional(self.features(images), embedding)
 
 
-def _compress(in_channels: int, out_channels: int, normalisation: Normalisation) -> list[nn.Module]:
+def _compress(
+    in_channels: int, out_channels: int, normalisation: Normalisation, kernel: int
+) -> list[nn.Module]:
     batch = normalisation == "batch"
-    conv = spectral(nn.Conv2d(in_channels, out_channels, 3, 1, 1, bias=not batch), normalisation)
+    conv = spectral(
+        nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, bias=not batch), normalisation
+    )
     norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
     return [conv, norm, nn.LeakyReLU(0.2)]

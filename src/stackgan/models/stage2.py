@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from stackgan.models.blocks import ResidualBlock, UpBlock
-from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind
+from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind, EpsKind
 from stackgan.models.stage1 import Generated
 from stackgan.tensors import Condition, Embedding, Images, Resized
 
@@ -39,22 +39,30 @@ class Stage2Generator(nn.Module):
         residual_blocks: int = 4,
         conditioning: ConditioningKind = "linear",
         output: OutputKind = "rgb",
+        eps: EpsKind = "normal",
+        text: bool = True,
+        first_bias: bool = True,
     ) -> None:
         super().__init__()
         self.image_px = image_px
         self.output = output
         self.condition_dim = condition_dim
-        self.conditioning = ConditioningAugmentation(embedding_dim, condition_dim, conditioning)
+        self.conditioning = (
+            ConditioningAugmentation(embedding_dim, condition_dim, conditioning, eps)
+            if text
+            else None
+        )
         self.encode = nn.ModuleList(
             [
-                _down(3, width, 3, 1, norm=False),
+                _down(3, width, 3, 1, norm=False, bias=first_bias),
                 _down(width, 2 * width, 4, 2),
                 _down(2 * width, 4 * width, 4, 2),
             ]
         )
         # A 3x3 convolution over [features, replicated condition] (paper: "concatenated along the
         # channel dimension"), its text half kept apart: the map it sees is constant.
-        self.join = nn.Conv2d(4 * width + condition_dim, 4 * width, 3, padding=1, bias=False)
+        joined = 4 * width + (condition_dim if text else 0)
+        self.join = nn.Conv2d(joined, 4 * width, 3, padding=1, bias=False)
         self.join_norm = nn.BatchNorm2d(4 * width)
         self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
         ups = {128: 3, 256: 4}[image_px]
@@ -82,15 +90,20 @@ class Stage2Generator(nn.Module):
             embedding: [B, E]; eps: [B, C] or None as in Stage-I.
 
         Returns:
-            images [B, 3, P, P] in [-1, 1], P = ``image_px``, and the Gaussian over conditions.
+            images [B, 3, P, P] in [-1, 1], P = ``image_px``, and the Gaussian over conditions
+            (None where the network was built without ``text``: the paper's ablation).
         """
-        gaussian = self.conditioning(embedding)
-        condition = gaussian.sample(eps)
         x = early = self.encode[0](sketches)
         for down in list(self.encode)[1:]:
             x = down(x)
-        spread = condition[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)
-        x = F.relu(self.join_norm(self.join(torch.cat([x, spread], dim=1))))
+        gaussian = None
+        if self.conditioning is not None:
+            gaussian = self.conditioning(embedding)
+            eps = self.conditioning.chance(eps)
+            condition = gaussian.sample(eps)
+            spread = condition[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)
+            x = torch.cat([x, spread], dim=1)
+        x = F.relu(self.join_norm(self.join(x)))
         x = self.residual(x)
         for block in self.up:
             x = block(x)
@@ -103,10 +116,15 @@ class Stage2Generator(nn.Module):
 
 
 def _down(
-    in_channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    stride: int,
+    norm: bool = True,
+    bias: bool = False,
 ) -> nn.Module:
     layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=not norm)
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=bias)
     ]
     if norm:
         layers.append(nn.BatchNorm2d(out_channels))
