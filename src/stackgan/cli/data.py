@@ -1,4 +1,4 @@
-"""``stackgan data``: list the data sets, fetch one, check it, prepare its cache, draw the toy set."""
+"""``stackgan data``: list the data sets, fetch, check or prepare one, draw the toy set."""
 
 from __future__ import annotations
 
