@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from stackgan.data.crop import Box, region
 from stackgan.data.crop import Fit as Fit
@@ -40,6 +40,14 @@ def read_image(path: Path, least_px: int | None = None) -> Image.Image:
         raise DataError(f"{path} is not an image that can be read") from error
     except Exception as error:  # a decoder given damaged bytes raises whatever it runs into
         raise DataError(f"{path} cannot be decoded: {str(error).rstrip('.')}") from error
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of an image as it stands upright, from its header alone."""
+    with Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
 
 
 def to_square(

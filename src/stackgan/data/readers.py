@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackgan.data import folder, oxford102, toy
+from stackgan.data import coco, cub, folder, oxford102, toy
 from stackgan.data.examples import Example, Fault, Split, check_split
 from stackgan.errors import InputError, nearest
 
@@ -29,6 +29,12 @@ class Reader:
 READERS = {
     "oxford102": Reader(
         "Oxford-102 flowers with their captions, split by class", oxford102.read, oxford102.faults
+    ),
+    "cub": Reader(
+        "CUB-200-2011 birds with their captions and boxes, split by class", cub.read, cub.faults
+    ),
+    "coco": Reader(
+        "MS-COCO's photographs with their captions, 2014 or a later year", coco.read, coco.faults
     ),
     "folder": Reader(
         "your own images with metadata.jsonl, metadata.csv or a .txt beside each image",
