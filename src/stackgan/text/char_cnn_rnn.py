@@ -13,18 +13,24 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stackgan.errors import InputError, ModelError
 from stackgan.tensors import Embedding
 from stackgan.text.alphabet import ALPHABET, LENGTH, numbers
+from stackgan.text.encoder_file import (
+    FILE_NAME,
+    FORMAT,
+    encoder_file,
+    read_file,
+    to_file_bytes,
+    write_file,
+)
 
-FORMAT = "stackgan-encoder/1"
+__all__ = ["FILE_NAME", "FORMAT", "PUBLISHED", "CharCnnRnn", "Sizes"]
+
 KIND = "char-cnn-rnn"
-FILE_NAME = "text_encoder.safetensors"
 EXTRA_PREFIXES = ("image_projection.", "image_network.", "joint.")
 
 Recurrence = Literal["rnn", "gru"]
@@ -46,6 +52,15 @@ class Sizes:
     """Reed's plain recurrent net, or his GRU."""
     third_pool: bool = True
     """Pool 3/2 after the third convolution (8 steps); without it there are 18 (ICML birds)."""
+
+
+PUBLISHED: Mapping[str, Sizes] = {
+    "char-cnn-rnn-cvpr-birds": Sizes(),
+    "char-cnn-rnn-cvpr-flowers": Sizes(),
+    "char-cnn-rnn-icml-birds": Sizes(hidden=512, recurrence="gru", third_pool=False),
+    "char-cnn-rnn-icml-flowers": Sizes(hidden=512),
+}
+"""The published encoders: of the CVPR 2016 and the ICML 2016 paper, for CUB and Oxford-102."""
 
 
 class _Steps(NamedTuple):
@@ -147,6 +162,7 @@ class CharCnnRnn(nn.Module):
         self.extra = dict(extra or {})
         self.notes = dict(notes or {})
         self.file_dtype = torch.bfloat16
+        self.source: str | None = None
         self.conv1 = nn.Conv1d(len(ALPHABET), sizes.conv1, 4)
         self.conv2 = nn.Conv1d(sizes.conv1, sizes.conv2, 4)
         self.conv3 = nn.Conv1d(sizes.conv2, sizes.hidden, 4)
@@ -243,7 +259,7 @@ class CharCnnRnn(nn.Module):
             key: value.detach().to("cpu", dtype if value.ndim > 1 else torch.float32).contiguous()
             for key, value in tensors.items()
         }
-        return _in_order(to_safetensors(stored, metadata=self._metadata()))
+        return to_file_bytes(stored, self._metadata())
 
     def _metadata(self) -> dict[str, str]:
         return {
@@ -262,12 +278,11 @@ class CharCnnRnn(nn.Module):
 
         What is computed afterwards is what the file holds only after :meth:`load`: bf16 rounds.
         """
-        file = path if path.suffix == ".safetensors" else path / FILE_NAME
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(file.name + ".partial")
-        partial.write_bytes(self.to_bytes(dtype))
-        partial.replace(file)
-        return file
+        return write_file(path, self.to_bytes(dtype))
+
+    def file_bytes(self) -> int:
+        """Size of the file that :meth:`save` writes."""
+        return len(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> CharCnnRnn:
@@ -276,8 +291,8 @@ class CharCnnRnn(nn.Module):
         Raises:
             ModelError: no such file, another format, or tensors that do not fit its sizes.
         """
-        file = path / FILE_NAME if path.is_dir() else path
-        metadata, tensors = _read(file)
+        file = encoder_file(path)
+        metadata, tensors = read_file(file, KIND)
         encoder = cls._from_metadata(file, metadata)
         own = {key: value for key, value in tensors.items() if not key.startswith(EXTRA_PREFIXES)}
         expected = {key: value.shape for key, value in encoder.state_dict().items()}
@@ -292,6 +307,28 @@ class CharCnnRnn(nn.Module):
         own = {key: value.float() for key, value in own.items()}
         encoder.load_state_dict(own, assign=True)  # not to_empty: it imports sympy, a second long
         encoder.extra = {key: value.float() for key, value in tensors.items() if key not in own}
+        return encoder.eval().requires_grad_(False)
+
+    @classmethod
+    def from_published(cls, state: Mapping[str, Tensor], name: str) -> CharCnnRnn:
+        """Take over published weights under their own names; the widths are read from them.
+
+        Saved in float32, as published. A GRU has 18 steps, a plain net 8: so it is in the four of
+        :data:`PUBLISHED`.
+
+        Raises:
+            ModelError: a tensor is missing, unknown or of a shape that fits no char-CNN-RNN.
+        """
+        with torch.device("meta"):
+            encoder = cls(_published_sizes(name, state), name=name)
+        expected = encoder.state_dict()
+        for key in sorted(expected.keys() | state.keys()):
+            wanted = list(expected[key].shape) if key in expected else "no such tensor"
+            found = list(state[key].shape) if key in state else "missing"
+            if wanted != found:
+                raise ModelError(f"{name}: tensor {key!r} is {found}, expected {wanted}")
+        encoder.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+        encoder.file_dtype = torch.float32
         return encoder.eval().requires_grad_(False)
 
     @classmethod
@@ -315,6 +352,21 @@ class CharCnnRnn(nn.Module):
         return encoder
 
 
+def _published_sizes(name: str, state: Mapping[str, Tensor]) -> Sizes:
+    """The widths of published weights: what each layer gives."""
+    layers = ("conv1", "conv2", "conv3", "emb_proj")
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    for layer in layers:
+        if len(shapes.get(f"{layer}.weight", ())) != (2 if layer == "emb_proj" else 3):
+            raise ModelError(
+                f"{name}: tensor '{layer}.weight' is missing or no weight of this layer; "
+                f"expected a char-CNN-RNN's {', '.join(layers)} and rnn"
+            )
+    gru = "rnn.h2h_reset.weight" in state
+    widths = (shapes[f"{layer}.weight"][0] for layer in layers)
+    return Sizes(*widths, recurrence="gru" if gru else "rnn", third_pool=not gru)
+
+
 def _sizes(file: Path, found: Mapping[str, object]) -> Sizes:
     """The sizes a file's metadata names, checked before a network is made of them."""
     known = {field.name: field.type for field in fields(Sizes)}
@@ -329,35 +381,3 @@ def _sizes(file: Path, found: Mapping[str, object]) -> Sizes:
                 f"{file}: the sizes of this encoder make no network: {key} is {value!r}"
             )
     return Sizes(**found)  # type: ignore[arg-type]
-
-
-def _in_order(file: bytes) -> bytes:
-    """Return the same safetensors file with its header's keys sorted.
-
-    The library writes metadata in the order of a hash map, another one each time; the same encoder
-    must be the same bytes.
-    """
-    end = 8 + int.from_bytes(file[:8], "little")
-    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + file[end:]
-
-
-def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return metadata and tensors of an encoder file; nothing in it is ever executed."""
-    if not file.is_file():
-        raise ModelError(
-            f"{file}: no such encoder file; make one with `stackgan encoder train --out DIR`"
-        )
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = dict(opened.metadata() or {})
-            if (metadata.get("format"), metadata.get("kind")) != (FORMAT, KIND):
-                found = metadata.get("format", "another safetensors file")
-                raise ModelError(f"{file} is {found!r}, expected a text encoder ({FORMAT}, {KIND})")
-            return metadata, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{file} is not a safetensors file, expected one that `stackgan encoder train` wrote "
-            f"(a published .pth file has to be converted first): {error}"
-        ) from None
