@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from stackgan.tensors import Images
@@ -47,3 +48,12 @@ def cut_out(images: Images, random: torch.Generator, ratio: float = 0.5) -> Imag
     rows = ((torch.arange(height) - centre_y).abs() >= half_y)[:, :, None]
     columns = ((torch.arange(width) - centre_x).abs() >= half_x)[:, None, :]
     return images * (rows | columns).to(images)[:, None]
+
+
+def crop(images: Images, random: torch.Generator) -> Tensor:
+    """Cut one window, at a random place, out of all images: [B, 3, H, W] to [B, 3, 7/8 H, 7/8 W]."""
+    height, width = images.shape[2:]
+    lost_y, lost_x = height // 8, width // 8
+    top = int(torch.randint(0, lost_y + 1, (), generator=random))
+    left = int(torch.randint(0, lost_x + 1, (), generator=random))
+    return images[:, :, top : height - lost_y + top, left : width - lost_x + left]
