@@ -130,7 +130,7 @@ def _problems(birds: _Birds, name: str, whole: bool) -> list[Fault]:
     image, text = birds.images / name, birds.text(name)
     found = []
     if name not in birds.splits:
-        found.append(Fault(image, f"is in no split; {birds.named_by} does not name it"))
+        found.append(Fault(image, f"is in no split: it is not listed in {birds.named_by}"))
     if not text.is_file():
         found.append(Fault(text, f"is missing; {image} has no captions"))
     elif not _captions(text):
@@ -199,7 +199,8 @@ def _splits(
         lists = {split: base / split / "filenames.pickle" for split in CLASS_LISTS}
         if all(path.is_file() for path in lists.values()):
             named = {split: _pickled(path) for split, path in lists.items()}
-            return _apart(named, lists, problems), "filenames.pickle"
+            listing = "train/filenames.pickle and test/filenames.pickle"
+            return _apart(named, lists, problems), listing
     for base in (folder for each in bases for folder in (each, each / "cvpr2016_cub")):
         lists = {split: base / name for split, name in CLASS_LISTS.items()}
         if all(path.is_file() for path in lists.values()):

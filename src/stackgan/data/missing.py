@@ -39,8 +39,8 @@ def require(
     count = sum(image in present for image in images)
     if count < len(images):
         raise DataError(
-            f"{folder} holds {count:,} of the {len(images):,} photographs of this split that "
-            f"{named_by} names; `{command}` names the others, --option missing=skip leaves them out"
+            f"{folder} holds {count:,} of the {len(images):,} photographs of this split in "
+            f"{named_by}; `{command}` names the others, --option missing=skip leaves them out"
         )
 
 
@@ -53,14 +53,14 @@ def missing_faults(
     """
     if len(present) == len(images):
         return []
-    counted = f"holds {len(present):,} of the {len(images):,} photographs that {named_by} names"
+    counted = f"holds {len(present):,} of the {len(images):,} photographs listed in {named_by}"
     found = [Fault(folder, counted)]
     begun = {image.parent for image in present}
     absent: dict[Path, int] = {}
     for image in images:
         if image.parent in begun:
             if image not in present:
-                found.append(Fault(image, f"is missing; {named_by} names it"))
+                found.append(Fault(image, f"is missing; it is listed in {named_by}"))
         else:
             absent[image.parent] = absent.get(image.parent, 0) + 1
     for parent, count in absent.items():
