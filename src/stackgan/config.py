@@ -114,7 +114,9 @@ class StageSettings(_Frozen):
     """How one stage is trained. The defaults are the paper's; steps are batches."""
 
     steps: int = Field(80_000, ge=1)
-    """Steps in all. Paper: 600 epochs (about 83,000 batches of 64 on CUB)."""
+    """Steps in all, where ``epochs`` is not set."""
+    epochs: int | None = Field(None, ge=1)
+    """Epochs in all, in place of ``steps``. Paper: 600 (about 83,000 batches of 64 on CUB)."""
     batch_size: int = Field(64, ge=2)
     """Examples in a step."""
     generator_lr: float = Field(2e-4, gt=0)
@@ -131,8 +133,18 @@ class StageSettings(_Frozen):
     """minimax: log(1 - D) to the letter; logistic: non-saturating."""
     conditional_weight: float = Field(1.0, ge=0)
     """Weight of the head that reads the caption, for D and G alike; the other head's is 1."""
+    heads: Literal["apart", "together"] = "apart"
+    """How D's head that judges the image alone counts: added, or in one mean over both heads' real
+    answers and one over their three fake ones (PT)."""
+    wrong_pair: Literal["caption", "image", "shifted"] = "caption"
+    """A real image with another class's caption; another example's image with this caption (TF);
+    or with the next caption of the batch, whatever its class (PT)."""
+    fakes: Literal["reused", "redrawn"] = "reused"
+    """G pays for the fakes that D has just seen (PT), or for new ones of new z and eps (TF)."""
     kl_weight: float = Field(1.0, ge=0)
-    """lambda, on the KL summed over dimensions. Paper: 1."""
+    """lambda. Paper: 1."""
+    kl_reduction: Literal["sum", "mean"] = "sum"
+    """The KL's dimensions are summed as in the paper, or averaged as in the authors' code."""
     r1_weight: float = Field(0.0, ge=0)
     """gamma of gamma / 2 * R1."""
     r1_every: int = Field(16, ge=1)
@@ -154,6 +166,12 @@ class StageSettings(_Frozen):
     """Stage-II only: the first steps have that loss alone."""
     sketch_weight: float = Field(0.0, ge=0)
     """Stage-II only: weight of the difference between the shrunken picture and its sketch."""
+    frozen_statistics: Literal["running", "batch", "drift"] = "running"
+    """Stage-II only: the frozen Stage-I's batch normalisation uses its own statistics; the batch's
+    (TF); or the batch's, which its own follow (PT, a defect)."""
+    finetune_stage1: float = Field(0.0, ge=0)
+    """Stage-II only: Stage-I learns along at this share of G's rate (TF: 0.1, optional); 0: it is
+    fixed."""
 
 
 class EncoderTraining(_Frozen):
@@ -196,6 +214,11 @@ class Settings(_Frozen):
     """Mirror the photographs at random (off where captions say left or right)."""
     shift: bool = True
     """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
+    captions_per_image: int = Field(1, ge=1)
+    """An example's embedding in training is the mean of so many of its captions' (TF: 4)."""
+    initialisation: Literal["normal", "truncated"] = "normal"
+    """First weights under batch normalisation: N(0, 0.02), or for convolutions that truncated at
+    two deviations (TF)."""
     fit: Literal["crop", "squeeze", "box", "box_authors"] = "box"
     """How a photograph becomes square: the centre, the whole pressed together, or what its box
     frames, as in the paper or in the authors' code (without a box: the centre, or the whole)."""
@@ -208,9 +231,14 @@ class Settings(_Frozen):
 
     @model_validator(mode="after")
     def _stage1_has_no_sketches(self) -> Settings:
-        fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight")
+        fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight",
+                  "finetune_stage1")  # fmt: skip
         if any(getattr(self.stage1, name) for name in fields):
-            raise ValueError("stage1 has no sketches: pair_*, pixel_* and sketch_* are stage2's")
+            raise ValueError(
+                "stage1 has no sketches: pair_*, pixel_*, sketch_* and finetune_stage1 are stage2's"
+            )
+        if self.stage1.frozen_statistics != "running":
+            raise ValueError("stage1 freezes no other stage: frozen_statistics is stage2's")
         return self
 
 
@@ -233,10 +261,7 @@ def load_settings(
     """
     merged: dict[str, Any] = {}
     for name in presets or []:
-        if name not in preset_names():
-            raise InputError(f"there is no preset {name!r}: {nearest(name, preset_names())}")
-        text = resources.files("stackgan.presets").joinpath(f"{name}.toml").read_text("utf-8")
-        _merge(merged, tomllib.loads(text))
+        _merge(merged, _preset(name))
     if file is not None:
         try:
             _merge(merged, tomllib.loads(file.read_text("utf-8")))
@@ -245,6 +270,18 @@ def load_settings(
     for assignment in assignments or []:
         _merge(merged, _parse_assignment(assignment))
     return validate_settings(merged)
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """The values of a preset, over those of the presets it ``extends``."""
+    if name not in preset_names():
+        raise InputError(f"there is no preset {name!r}: {nearest(name, preset_names())}")
+    text = resources.files("stackgan.presets").joinpath(f"{name}.toml").read_text("utf-8")
+    own, values = tomllib.loads(text), dict[str, Any]()
+    for base in own.pop("extends", []):
+        _merge(values, _preset(base))
+    _merge(values, own)
+    return values
 
 
 def validate_settings(values: dict[str, Any]) -> Settings:

@@ -34,6 +34,7 @@ def save_checkpoint(path: Path, stage: Stage, **more: Any) -> None:
         "discriminator_optimizer": stage.discriminator_optimizer.state_dict(),
         "average": None if stage.average is None else stage.average.state_dict(),
         "projected": None if stage.projected is None else stage.projected.state_dict(),
+        "sketcher": None if stage.moving is None else stage.moving.state_dict(),
         **more,
     }
     part = path.with_name(f".{path.name}.part")
@@ -85,6 +86,8 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
             if state["projected"] is None:
                 raise KeyError("projected")
             _fill(stage.projected, state["projected"])
+        if stage.moving is not None:
+            _fill(stage.moving, state["sketcher"])
         stage.generator_optimizer.load_state_dict(state["generator_optimizer"])
         stage.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         stage.step = int(state["step"])

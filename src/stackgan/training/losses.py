@@ -50,6 +50,16 @@ def discriminator_loss(
     )
 
 
+def heads_together(graded: DiscriminatorLoss, real: Scalar, fake: Scalar) -> Scalar:
+    """Both heads' answers in one mean for "real" and one for "fake".
+
+    (``graded.real`` + ``real``) / 2 + (``graded.wrong`` + ``graded.fake`` + ``fake``) / 3, where
+    ``real`` and ``fake`` are the losses of the head that reads no text.
+    Differs: not in the paper, whose discriminator has one head; the authors' PyTorch Stage-II.
+    """
+    return 0.5 * (graded.real + real) + (graded.wrong + graded.fake + fake) / 3
+
+
 def unconditional_loss(real: AnyLogits, fake: AnyLogits, kind: LossKind) -> Scalar:
     """Grade the head that reads no text (StackGAN-v2, section 3.2; modern preset)."""
     return called_real(real, kind) + called_fake(fake, kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, FeatureMap, Images, Pixels, Resized, Scalar, to_images
-from stackgan.training.augment import augment
+from stackgan.training.augment import augment, crop
 from stackgan.training.losses import (
     discriminator_loss,
     generator_loss,
@@ -25,6 +26,14 @@ from stackgan.training.losses import (
     pixel_loss,
     shrink,
     unconditional_loss,
+)
+from stackgan.training.variants import (
+    batch_statistics,
+    kl_of,
+    text_of,
+    weigh,
+    wrong_answer,
+    wrong_text_of,
 )
 
 
@@ -34,6 +43,11 @@ class StepBatch(NamedTuple):
     pixels: Pixels
     embedding: Embedding
     wrong_embedding: Embedding
+    wrong_pixels: Pixels | None = None  # another example's, for ``wrong_pair="image"``
+
+
+Draw = Callable[[int, int], Tensor]
+"""``draw(rows, dim)``: standard normal numbers [rows, dim], in the order of noise, eps."""
 
 
 @dataclass
@@ -41,9 +55,10 @@ class Stage:
     """Everything the training of one stage holds and changes.
 
     ``sketcher`` is the frozen Stage-I of Stage-II's training: in eval mode, never updated, its
-    batch normalisation's statistics included. None in Stage-I and while Stage-II trains on
-    shrunken photographs alone. ``projected`` is the second discriminator, where there is one; its
-    weights belong to ``discriminator_optimizer``.
+    batch normalisation's statistics included (but where ``frozen_statistics`` or
+    ``finetune_stage1`` ask for what the authors' code does). None in Stage-I and while Stage-II
+    trains on shrunken photographs alone. ``projected`` is the second discriminator, where there is
+    one; its weights belong to ``discriminator_optimizer``.
     """
 
     generator: Stage1Generator | Stage2Generator
@@ -59,6 +74,13 @@ class Stage:
     """Steps done."""
 
     @property
+    def moving(self) -> Stage1Generator | None:
+        """The sketcher, where training changes something of it."""
+        settings = self.settings
+        moves = settings.finetune_stage1 > 0 or settings.frozen_statistics == "drift"
+        return self.sketcher if moves else None
+
+    @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return next(self.generator.parameters()).device
@@ -72,7 +94,7 @@ class Fakes(NamedTuple):
     """A step's generated images and what they were made from."""
 
     images: Images
-    gaussian: Gaussian
+    gaussian: Gaussian | None  # None: the generator reads no text
     sketches: Images | None
     pairs: int  # the first so many were made from shrunken photographs
     maps: list[FeatureMap] | None = None  # of the others, where a projected D asks for them
@@ -94,13 +116,20 @@ def make_stage(
 
     average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
     if sketcher is not None:
-        sketcher.eval().requires_grad_(False)
+        sketcher.eval().requires_grad_(settings.finetune_stage1 > 0)
     judges = [discriminator] if projected is None else [discriminator, projected]
+    generator_optimizer = adam(settings.generator_lr, generator)
+    if sketcher is not None and settings.finetune_stage1:
+        share = settings.finetune_stage1
+        generator_optimizer.add_param_group(
+            {"params": list(sketcher.parameters()), "lr": share * settings.generator_lr,
+             "share": share}
+        )  # fmt: skip
     return Stage(
         generator.train(),
         discriminator.train(),
         settings,
-        adam(settings.generator_lr, generator),
+        generator_optimizer,
         adam(settings.discriminator_lr, *judges),
         average,
         sketcher,
@@ -109,20 +138,31 @@ def make_stage(
     )
 
 
-def train_step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[str, Tensor]:
+def train_step(
+    stage: Stage, batch: StepBatch, random: torch.Generator, draw: Draw | None = None
+) -> dict[str, Tensor]:
     """Update discriminator, generator and running average once.
 
     The generator pays for the same fakes that the discriminator was just trained on, as the
-    authors' PyTorch code does. Returns scalars that are still on the device (no synchronisation).
+    authors' PyTorch code does, or (``fakes="redrawn"``) for new ones, as their TensorFlow code
+    does. ``draw`` gives z and every eps; without it they come from ``random``. Returns scalars that
+    are still on the device (no synchronisation): of the discriminator its loss, the three parts of
+    it (means over its heads) and its three mean probabilities.
     """
     real = to_images(batch.pixels)
-    with stage.precision():
-        fakes = _synthesise(stage, real, batch.embedding, random)
+    draw = draw or (lambda rows, dim: torch.randn(rows, dim, generator=random))
+    redrawn = stage.settings.fakes == "redrawn"
+    with stage.precision(), torch.set_grad_enabled(not redrawn):
+        fakes = _synthesise(stage, real, batch.embedding, draw)
     report = {}
     alone = stage.step < stage.settings.pixel_steps
     if not alone:
-        fakes = _look_at(stage, fakes)
+        fakes = _look_at(stage, fakes, random)
         report.update(_update_discriminator(stage, real, batch, fakes, random))
+    if redrawn:
+        with stage.precision():
+            fakes = _synthesise(stage, real, batch.embedding, draw)
+        fakes = fakes if alone else _look_at(stage, fakes, random)
     report.update(_update_generator(stage, real, batch.embedding, fakes, random, alone))
     stage.step += 1
     if stage.average is not None:
@@ -130,23 +170,25 @@ def train_step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[
     return report
 
 
-def _synthesise(stage: Stage, real: Images, embedding: Embedding, random: torch.Generator) -> Fakes:
+def _synthesise(stage: Stage, real: Images, embedding: Embedding, draw: Draw) -> Fakes:
     """Generate one image for each caption of the batch."""
     generator = stage.generator
 
-    def draw(dim: int) -> Tensor:
-        return torch.randn(len(real), dim, generator=random).to(real.device)
+    def drawn(dim: int) -> Tensor:
+        return draw(len(real), dim).to(real.device)
 
     if isinstance(generator, Stage1Generator):
-        noise, eps = draw(generator.noise_dim), draw(generator.condition_dim)
+        noise, eps = drawn(generator.noise_dim), drawn(generator.condition_dim)
         images, gaussian = generator(embedding, noise, eps)
         return Fakes(images, gaussian, None, 0)
-    sketches, pairs = _sketches(stage, real, embedding, draw)
-    images, gaussian = generator(sketches, embedding, draw(generator.condition_dim))
+    sketches, pairs = _sketches(stage, real, embedding, drawn)
+    images, gaussian = generator(sketches, embedding, drawn(generator.condition_dim))
     return Fakes(images, gaussian, sketches, pairs)
 
 
-def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tuple[Resized, int]:
+def _sketches(
+    stage: Stage, real: Images, embedding: Embedding, drawn: Callable[[int], Tensor]
+) -> tuple[Resized, int]:
     """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
     settings = stage.settings
     batch = len(real)
@@ -155,20 +197,24 @@ def _sketches(stage: Stage, real: Images, embedding: Embedding, draw: Any) -> tu
     parts = [shrink(real[:pairs], 64)] if pairs else []
     if pairs < batch and stage.sketcher is not None:
         sketcher = stage.sketcher
-        with torch.no_grad():
-            noise, eps = draw(sketcher.noise_dim), draw(sketcher.condition_dim)
+        learns = torch.is_grad_enabled() and settings.finetune_stage1 > 0
+        statistics = batch_statistics(sketcher, settings.frozen_statistics)
+        with torch.set_grad_enabled(learns), statistics:
+            noise, eps = drawn(sketcher.noise_dim), drawn(sketcher.condition_dim)
             parts.append(sketcher(embedding[pairs:], noise[pairs:], eps[pairs:]).images)
     return torch.cat(parts).contiguous(memory_format=torch.channels_last), pairs
 
 
-def _look_at(stage: Stage, fakes: Fakes) -> Fakes:
+def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
     """Add the feature maps that the projected discriminator reads, with their gradients.
 
-    Only of images made from noise or sketches: a refined photograph has its own to equal.
+    Only of images made from noise or sketches: a refined photograph has its own to equal. A random
+    part of them is shown: at a fixed place the network's strides would be painted as a grid.
     """
     if stage.projected is None or fakes.pairs == len(fakes.images):
         return fakes
-    return fakes._replace(maps=stage.projected.maps(fakes.images[fakes.pairs :]))
+    shown = crop(fakes.images[fakes.pairs :], random)
+    return fakes._replace(maps=stage.projected.maps(shown))
 
 
 def _update_discriminator(
@@ -178,33 +224,33 @@ def _update_discriminator(
     settings, discriminator = stage.settings, stage.discriminator
     fake = fakes.images.detach()
     seen = augment(real, settings.augment, random)
+    text = text_of(discriminator, batch.embedding, fakes.gaussian)
+    wrong_text = wrong_text_of(discriminator, stage.generator.conditioning, batch.wrong_embedding)
+    wrong = None
+    if batch.wrong_pixels is not None:
+        wrong = augment(to_images(batch.wrong_pixels), settings.augment, random)
     with stage.precision():
         # The features of the real images serve both captions.
         features = discriminator.features(seen)
         fake_features = discriminator.features(augment(fake, settings.augment, random))
         answers = (
-            discriminator.conditional(features, batch.embedding),
-            discriminator.conditional(features, batch.wrong_embedding),
-            discriminator.conditional(fake_features, batch.embedding),
+            discriminator.conditional(features, text),
+            wrong_answer(discriminator, settings.wrong_pair, features, text, wrong_text, wrong),
+            discriminator.conditional(fake_features, text),
         )
-        loss = settings.conditional_weight * discriminator_loss(*answers, settings.loss).total()
+        graded = discriminator_loss(*answers, settings.loss)
         alone = discriminator.unconditional(features)
         fake_alone = discriminator.unconditional(fake_features)
-    if alone is not None and fake_alone is not None:
-        loss = loss + unconditional_loss(alone, fake_alone, settings.loss)
-    report = {
-        "d_loss": loss.detach(),
-        "d_real": answers[0].detach().sigmoid().mean(),
-        "d_wrong": answers[1].detach().sigmoid().mean(),
-        "d_fake": answers[2].detach().sigmoid().mean(),
-    }
+    loss, report = weigh(graded, alone, fake_alone, settings)
+    for name, logits in zip(("d_real", "d_wrong", "d_fake"), answers, strict=True):
+        report[name] = logits.detach().sigmoid().mean()
     if settings.r1_weight and stage.step % settings.r1_every == 0:
-        penalty = _penalty(discriminator, seen, batch.embedding)
+        penalty = _penalty(discriminator, seen, text)
         loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
         with torch.no_grad():
-            maps = stage.projected.maps(real[fakes.pairs :])
+            maps = stage.projected.maps(crop(real[fakes.pairs :], random))
         real_logits = stage.projected(maps)
         fake_logits = stage.projected([x.detach() for x in fakes.maps])
         loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)
@@ -234,14 +280,15 @@ def _update_generator(
 ) -> dict[str, Tensor]:
     """One step of G. Paper: section 3.3, equation 4; section 3.4, equation 6."""
     settings, discriminator = stage.settings, stage.discriminator
-    kl = fakes.gaussian.kl_to_standard()
+    kl = kl_of(fakes.gaussian, stage.generator.conditioning, settings.kl_reduction).to(real.device)
     loss = settings.kl_weight * kl
     report = {"kl": kl.detach()}
     if not pixels_alone:
         discriminator.requires_grad_(False)
         with stage.precision():
             features = discriminator.features(augment(fakes.images, settings.augment, random))
-            logits = discriminator.conditional(features, embedding)
+            text = text_of(discriminator, embedding, fakes.gaussian)
+            logits = discriminator.conditional(features, text)
             alone = discriminator.unconditional(features)
         discriminator.requires_grad_(True)
         adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
@@ -316,4 +363,4 @@ def set_learning_rate(stage: Stage, factor: float) -> None:
         (stage.discriminator_optimizer, settings.discriminator_lr),
     ):
         for group in optimizer.param_groups:
-            group["lr"] = rate * factor
+            group["lr"] = rate * factor * group.get("share", 1.0)
