@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stackgan.safe_pickle.machine import (
     Dtype,
@@ -86,16 +87,16 @@ def _describe(dtype: Dtype, state: Any) -> None:
     dtype.order = order
 
 
-def _reconstruct(machine: Machine, kind: Any, shape: Any, code: Any) -> np.ndarray[Any, Any]:
+def _reconstruct(machine: Machine, kind: Any, shape: Any, code: Any) -> NDArray[Any]:
     if not (isinstance(kind, Global) and kind.path == "numpy.ndarray"):
         raise Refused(f"it holds an array of kind {kind(kind)}, which is not allowed")
-    made: np.ndarray[Any, Any] = np.empty(0)
+    made: NDArray[Any] = np.empty(0)
     machine.charge(112)
     machine.unbuilt[id(made)] = made
     return made
 
 
-def _fill_array(machine: Machine, array: np.ndarray[Any, Any], state: Any) -> None:
+def _fill_array(machine: Machine, array: NDArray[Any], state: Any) -> None:
     shape, dtype, fortran, content = expect(state, tuple)[-4:]
     filled = _array(machine, content, dtype, shape, "F" if fortran else "C")
     real, sides = filled.dtype, filled.shape
@@ -105,7 +106,7 @@ def _fill_array(machine: Machine, array: np.ndarray[Any, Any], state: Any) -> No
 
 def _array(
     machine: Machine, content: Any, dtype: Any, shape: Any, order: Any = "C"
-) -> np.ndarray[Any, Any]:
+) -> NDArray[Any]:
     """An array of its own memory; refused before reserving where content and shape disagree."""
     real = expect(dtype, Dtype).real()
     sides = [expect(side, int) for side in expect(shape, tuple)]
