@@ -2,7 +2,7 @@
 
     python benchmarks/make_flowers.py --stage1 RUN1 --stage2 RUN2 --out src/stackgan/shipped/flowers
 
-Stage-I is RUN1's averaged generator, Stage-II and its discriminator are RUN2's; both runs must have
+Stage-I and its discriminator are RUN1's, Stage-II and its discriminator RUN2's; both runs must have
 the same text encoder. `--scores` takes the files that `flowers.py --json` and `colour_judge.py
 --json` wrote for the same two runs. Everything is stored in bfloat16; the card is flowers_card.md.
 """
@@ -43,7 +43,8 @@ def main() -> None:
         architecture=second.architecture.model_dump(mode="json"),
         stage1=first.stage1,
         stage2=second.stage2,
-        discriminator=second.discriminator(),
+        discriminator=second.discriminator(2),
+        stage1_discriminator=first.discriminator(1),
         encoder=first.encoder,
         training={
             "stage1": first.config["training"],

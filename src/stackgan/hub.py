@@ -6,8 +6,11 @@ A model folder holds
 ``config.json``                 format tag, architecture, encoder, training card, measured scores,
                                 and the sha256 of every other file
 ``generator.safetensors``       both generators, prefixed ``stage1.`` and ``stage2.``
-``text_encoder.safetensors``    the encoder whose embeddings the generators read
+``text_encoder.safetensors``    the encoder whose embeddings the generators read; of one over 10 MB
+                                ``config.json`` keeps name, sha256 and where it was found
 ``discriminator.safetensors``   the last stage's discriminator, for nearest neighbours (optional)
+``stage1_discriminator...``     Stage-I's, where that is not the last: fine-tuning goes on from it
+                                (``stage1_discriminator.safetensors``, optional)
 ``README.md``                   the model card (optional)
 ==============================  ==================================================================
 """
@@ -32,14 +35,17 @@ from stackgan.errors import ModelError, nearest
 
 if TYPE_CHECKING:
     from stackgan.config import Architecture
-    from stackgan.text import CharCnnRnn, TextEncoder
+    from stackgan.text import TextEncoder
 
 FORMAT = "stackgan-model/1"
 CONFIG = "config.json"
 GENERATOR = "generator.safetensors"
 ENCODER = "text_encoder.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
+STAGE1_DISCRIMINATOR = "stage1_discriminator.safetensors"
 CARD = "README.md"
+MOST_ENCODER_BYTES = 10_000_000
+"""An encoder up to this size travels in the model folder."""
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -54,24 +60,38 @@ class LoadedModel:
     stage1: nn.Module
     stage2: nn.Module | None
     encoder: TextEncoder
-    _discriminator: nn.Module | None = field(default=None, repr=False)
+    _discriminators: dict[int, nn.Module] = field(default_factory=dict, repr=False)
 
-    def discriminator(self) -> nn.Module:
-        """The last stage's discriminator, read at the first call; ModelError where none is kept."""
-        if self._discriminator is None:
-            from stackgan.models.build import build_discriminator
+    @property
+    def last_stage(self) -> Literal[1, 2]:
+        """The stage that paints its pictures."""
+        return 1 if self.stage2 is None else 2
 
-            if DISCRIMINATOR not in self.config["files"]:
-                raise ModelError(
-                    f"{self.folder} holds no {DISCRIMINATOR}: it was saved without one"
-                )
-            stage: Literal[1, 2] = 1 if self.stage2 is None else 2
+    def has_discriminator(self, stage: Literal[1, 2]) -> bool:
+        """Whether the folder holds the discriminator of ``stage``."""
+        return self._discriminator_file(stage) in self.config["files"]
+
+    def discriminator(self, stage: Literal[1, 2] | None = None) -> nn.Module:
+        """The discriminator of ``stage`` (None: the last one), read at the first call.
+
+        Raises:
+            ModelError: none is kept.
+        """
+        from stackgan.models.build import build_discriminator
+
+        stage = stage or self.last_stage
+        if stage not in self._discriminators:
+            file = self._discriminator_file(stage)
+            if file not in self.config["files"]:
+                raise ModelError(f"{self.folder} holds no {file}: it was saved without one")
             with torch.random.fork_rng(devices=[]):  # meta and spectral_norm: 2 s for sympy
                 network = build_discriminator(self.architecture, stage)
-            weights = _read_weights(self.folder, DISCRIMINATOR, self.config)
-            _fill(network, weights, self.folder / DISCRIMINATOR)
-            self._discriminator = network
-        return self._discriminator
+            _fill(network, _read_weights(self.folder, file, self.config), self.folder / file)
+            self._discriminators[stage] = network
+        return self._discriminators[stage]
+
+    def _discriminator_file(self, stage: Literal[1, 2]) -> str:
+        return DISCRIMINATOR if stage == self.last_stage else STAGE1_DISCRIMINATOR
 
 
 def shipped_models() -> list[str]:
@@ -109,22 +129,28 @@ def find_model(name_or_dir: str | Path) -> Path:
     raise ModelError(f"no model named {text!r} and no such folder; shipped models: {hint}")
 
 
-def find_encoder(name_or_path: str | Path) -> CharCnnRnn:
-    """Load an encoder's file or folder; else the encoder inside a shipped, model or run folder.
+def find_encoder(name_or_path: str | Path) -> TextEncoder:
+    """Load an encoder by name, file or folder; else the one of a shipped, model or run folder.
 
     Raises:
-        ModelError: none of these is there, or the file is no encoder.
+        ModelError: none of these is there (with the nearest name), or the file is no encoder.
+        InputError: it needs a package that is not installed.
     """
-    from stackgan.text import FILE_NAME, load_encoder
+    from stackgan.text import encoder_names, is_encoder, load_encoder
 
-    path = Path(name_or_path).expanduser()
-    if path.is_file() or (path / FILE_NAME).is_file():
-        return load_encoder(path)
+    if is_encoder(name_or_path) and not (Path(name_or_path) / CONFIG).is_file():
+        return load_encoder(name_or_path)
     try:
         folder = find_model(name_or_path)
     except ModelError as error:
-        raise ModelError(f"{name_or_path} is no encoder file or folder, and {error}") from None
-    return load_encoder(folder)
+        if os.sep in str(name_or_path) or Path(name_or_path).exists():
+            raise ModelError(f"{name_or_path} is no encoder file or folder, and {error}") from None
+        hint = nearest(str(name_or_path), [*encoder_names(), *shipped_models()])
+        raise ModelError(
+            f"no encoder and no model named {str(name_or_path)!r}, and no such file or folder; "
+            f"{hint}"
+        ) from None
+    return _matching_encoder(folder, read_config(folder), None)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -183,6 +209,7 @@ def save_model(
     stage2: nn.Module | None,
     encoder: TextEncoder,
     discriminator: nn.Module | None = None,
+    stage1_discriminator: nn.Module | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
     card: str | None = None,
@@ -192,7 +219,7 @@ def save_model(
     """Write a model folder and put it in place of an older one by renaming; return the folder.
 
     Kernels are stored in ``dtype``, vectors (biases, normalisation statistics) in float32. An
-    encoder that can save itself travels inside; of any other the name and sha256 are kept.
+    encoder of up to 10 MB travels inside; of a larger one name, sha256 and source are kept.
     """
     from stackgan import __version__
 
@@ -206,10 +233,13 @@ def save_model(
         if stage2 is not None:
             both |= {f"stage2.{key}": value for key, value in stage2.state_dict().items()}
         save_file(_compact(both, dtype), fresh / GENERATOR, {"format": FORMAT})
-        if discriminator is not None:
-            kept = _compact(discriminator.state_dict(), dtype)
-            save_file(kept, fresh / DISCRIMINATOR, {"format": FORMAT})
-        inside = hasattr(encoder, "save")
+        judges = {DISCRIMINATOR: discriminator}
+        if stage2 is not None:
+            judges[STAGE1_DISCRIMINATOR] = stage1_discriminator
+        for file, judge in judges.items():
+            if judge is not None:
+                save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
+        inside = _travels(encoder)
         if inside:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:
@@ -224,6 +254,7 @@ def save_model(
                 "dim": encoder.dim,
                 "sha256": encoder.sha256,
                 "file": ENCODER if inside else None,
+                "source": None if inside else getattr(encoder, "source", None),
             },
             "training": dict(training or {}),
             "scores": dict(scores or {}),
@@ -270,6 +301,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _travels(encoder: TextEncoder) -> bool:
+    """Whether the encoder's own file goes into the model folder."""
+    size = getattr(encoder, "file_bytes", None)
+    return size is not None and hasattr(encoder, "save") and size() <= MOST_ENCODER_BYTES
+
+
 def _matching_encoder(
     folder: Path, config: Mapping[str, Any], given: TextEncoder | None
 ) -> TextEncoder:
@@ -281,10 +318,7 @@ def _matching_encoder(
     from stackgan.text import load_encoder
 
     if not wanted.get("file"):
-        raise ModelError(
-            f"{folder} keeps no encoder: load {wanted['name']!r} (sha256 "
-            f"{str(wanted['sha256'])[:12]}) and pass it as encoder="
-        )
+        return _encoder_elsewhere(folder, wanted)
     _require_file(folder, ENCODER)
     intact = file_sha256(folder / ENCODER) == config["files"].get(ENCODER, {}).get("sha256")
     try:
@@ -298,6 +332,28 @@ def _matching_encoder(
             _require_same(folder, wanted, encoder.name, encoder.sha256)
         _verify(folder, ENCODER, config)
     return encoder
+
+
+def _encoder_elsewhere(folder: Path, wanted: Mapping[str, Any]) -> TextEncoder:
+    """An encoder that is not in the model folder, from where it was found in training.
+
+    That is a name, a path, or the folder ``encoder`` of the run that ``folder`` lies in.
+    """
+    from stackgan.text import is_encoder, load_encoder
+
+    source = wanted.get("source")
+    places = [place for place in (source, folder.parent / "encoder") if place and is_encoder(place)]
+    for place in places:
+        encoder = load_encoder(place)
+        if encoder.sha256 == wanted["sha256"]:
+            return encoder
+    where = f", which was at {source}" if source else ""
+    if source and places:
+        _require_same(folder, wanted, f"what is now at {source}", encoder.sha256)
+    raise ModelError(
+        f"{folder} keeps no encoder: name {wanted['name']!r} (sha256 "
+        f"{str(wanted['sha256'])[:12]}){where}, with --encoder or encoder="
+    )
 
 
 def _require_same(folder: Path, wanted: Mapping[str, Any], name: str, sha256: str) -> None:
