@@ -97,7 +97,7 @@ def test_what_cannot_be_decoded_is_named_in_one_sentence(tmp_path, content):
     path = tmp_path / "broken.png"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"broken\.png (is missing|is not an image)"):
+    with pytest.raises(DataError, match=r"broken\.png (is missing|is not an image|is empty)"):
         read_image(path)
 
 

@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from stackgan.data.decoding import UNREAD_SUFFIXES, no_file
 from stackgan.data.examples import (
     IMAGE_SUFFIXES,
     Example,
@@ -30,6 +34,7 @@ from stackgan.data.images import image_faults
 from stackgan.data.metadata import METADATA_NAMES, Entry, read_metadata
 from stackgan.errors import DataError, InputError
 
+_LINK = "is a link to a folder, which is not followed: copy its images, or name them in metadata"
 _NO_CAPTIONS = ("readme", "license", "licence", "notes", "classes", "labels", "credits")
 
 
@@ -48,7 +53,7 @@ def read(
     if not 0 <= test_fraction < 1:
         raise InputError(f"test_fraction is {test_fraction}; expected from 0 to below 1")
     entries, found = _entries(root)
-    found += [fault for entry in entries for fault in _missing(root, entry)]
+    found += _missing(root, entries)
     if found:
         more = f" (and {len(found) - 1} more faults)" if len(found) > 1 else ""
         raise DataError(
@@ -71,21 +76,28 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     """Return how many captioned images can be used, and every file that cannot be."""
     entries, found = _entries(root)
     captioned = [entry for entry in entries if entry.captions]
+    told = {os.path.splitext(fault.path)[0] for fault in found}  # of caption files that are no text
+    found += _missing(root, entries)
     for entry in entries:
-        found += _missing(root, entry)
-        if not entry.captions and (root / entry.file_name).is_file():
-            found.append(Fault(root / entry.file_name, "has no caption"))
+        path = root / entry.file_name
+        if not (entry.captions or os.path.splitext(path)[0] in told) and os.path.isfile(path):
+            found.append(Fault(path, "has no caption"))
     named = {entry.file_name for entry in entries}
-    images, texts = _files(root)
-    if any((root / name).is_file() for name in METADATA_NAMES):
-        unnamed = [name for name in images if name not in named]
+    files = _files(root)
+    if _metadata(root) is not None:
+        unnamed = [name for name in files.images if name not in named]
         found += [Fault(root / name, "has no line in the metadata") for name in unnamed]
     else:
-        stems = {os.path.splitext(name)[0] for name in images}
-        for name in texts:
-            if name.removesuffix(".txt") not in stems:
+        stems = {os.path.splitext(name)[0] for name in (*files.images, *files.unread)}
+        for stem, name in files.texts.items():
+            if stem not in stems:
                 found.append(Fault(root / name, "is a caption file without an image beside it"))
-    present = [root / name for name in sorted(named | set(images)) if (root / name).is_file()]
+        found += [Fault(root / name, _LINK) for name in files.links]
+    for name in files.unread:
+        if name not in named:
+            found.append(Fault(root / name, UNREAD_SUFFIXES[_suffix(name)]))
+    known = sorted(named | set(files.images))
+    present = [root / name for name in known if os.path.isfile(root / name)]
     damaged = image_faults(present, progress)
     broken = {fault.path for fault in damaged}
     usable = sum((root / entry.file_name) in set(present) - broken for entry in captioned)
@@ -95,52 +107,125 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
 def _entries(root: Path) -> tuple[list[Entry], list[Fault]]:
     """Return what the captions' files say, one entry an image, and what cannot be understood."""
     check_root(root)
-    for name in METADATA_NAMES:
-        if (root / name).is_file():
-            return read_metadata(root / name)
-    images, texts = _files(root)
-    if not images and not texts:
+    if (path := _metadata(root)) is not None:
+        entries, found = read_metadata(path)
+        return _as_on_disk(root, entries), found
+    files = _files(root)
+    if not files.images and not files.texts:
         raise DataError(
             f"{root} holds no images; expected images with metadata.jsonl, metadata.csv or a .txt "
-            "beside each image"
+            f"beside each image{_perhaps(root, files)}"
         )
-    with_text = set(texts)
-    entries = []
-    for name in images:
-        text = os.path.splitext(name)[0] + ".txt"
-        captions = tuple(read_lines(root / text)) if text in with_text else ()
+    entries, found = [], []
+    for name in files.images:
+        captions: tuple[str, ...] = ()
+        text = files.texts.get(os.path.splitext(name)[0])
+        if text is not None:
+            try:
+                captions = tuple(dict.fromkeys(read_lines(root / text)))
+            except DataError as error:
+                found.append(Fault(root / text, str(error).removeprefix(f"{root / text} ")))
         entries.append(Entry(name, captions))
-    return entries, []
+    return entries, found
 
 
-def _files(root: Path) -> tuple[list[str], list[str]]:
-    """Names of the images and of the caption files below ``root``, hidden folders left out."""
-    images, texts = [], []
+def _metadata(root: Path) -> Path | None:
+    """The file that names images and captions, or None; DataError where a folder has its name."""
+    for name in METADATA_NAMES:
+        if (root / name).is_file():
+            return root / name
+        if (root / name).is_dir():
+            raise DataError(f"{root / name} is a folder; expected a file of that name, or none")
+    return None
+
+
+def _as_on_disk(root: Path, entries: list[Entry]) -> list[Entry]:
+    """Give accented names the form the disk has: some systems write a letter and its accent apart.
+
+    The two look alike, and archives carry names from one system to another.
+    """
+    if all(
+        entry.file_name.isascii() or os.path.isfile(root / entry.file_name) for entry in entries
+    ):
+        return entries
+    forms = {unicodedata.normalize("NFC", name): name for name in _files(root).images}
+    return [
+        entry
+        if os.path.isfile(root / entry.file_name)
+        else replace(
+            entry,
+            file_name=forms.get(unicodedata.normalize("NFC", entry.file_name), entry.file_name),
+        )
+        for entry in entries
+    ]
+
+
+class _Files(NamedTuple):
+    """What lies below a folder, as names relative to it; hidden files and folders left out."""
+
+    images: list[str]
+    texts: dict[str, str]
+    """Caption files by their name without its ending."""
+    unread: list[str]
+    """Pictures of kinds that are not read."""
+    links: list[str]
+    """Links to folders, which are not followed: they could lead anywhere, also in a circle."""
+
+
+def _files(root: Path) -> _Files:
+    files = _Files([], {}, [], [])
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
+        inside = Path(folder).relative_to(root)
+        files.links.extend(
+            (inside / name).as_posix() for name in below if os.path.islink(Path(folder) / name)
+        )
         for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            file_name = (Path(folder) / name).relative_to(root).as_posix()
             if name.startswith("."):
                 continue
+            file_name = (inside / name).as_posix()
+            stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
-                images.append(file_name)
-            elif suffix == ".txt" and stem.lower() not in _NO_CAPTIONS:
-                texts.append(file_name)
-    return images, texts
+                files.images.append(file_name)
+            elif suffix.lower() == ".txt" and stem.lower() not in _NO_CAPTIONS:
+                files.texts[os.path.splitext(file_name)[0]] = file_name
+            elif suffix.lower() in UNREAD_SUFFIXES:
+                files.unread.append(file_name)
+    return files
 
 
-def _missing(root: Path, entry: Entry) -> list[Fault]:
-    if (root / entry.file_name).is_file():
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _missing(root: Path, entries: list[Entry]) -> list[Fault]:
+    """A fault for each entry whose image is no file, with the name that may have been meant."""
+    absent = [entry for entry in entries if not os.path.isfile(root / entry.file_name)]
+    if not absent:
         return []
-    where = f"; {entry.where} names it" if entry.where else ""
-    return [Fault(root / entry.file_name, f"is missing{where}")]
+    images = _files(root).images
+    meant = {**{_loose(name): name for name in images}, **{name.lower(): name for name in images}}
+    found = []
+    for entry in absent:
+        where = f"; {entry.where} names it" if entry.where else ""
+        name = entry.file_name
+        near = meant.get(name.lower()) or meant.get(_loose(name))
+        hint = f", the folder has {near}" if near else ""
+        found.append(Fault(root / name, f"{no_file(root / name)}{where}{hint}"))
+    return found
+
+
+def _loose(name: str) -> str:
+    """A name without its folders and its ending, in lower case."""
+    return os.path.splitext(os.path.basename(name))[0].lower()
 
 
 def _split_of(entry: Entry, by_column: bool, test_fraction: float | int, split_seed: int) -> str:
     if by_column:
         return entry.split or "train"
-    digest = hashlib.sha256(f"{split_seed}:{entry.file_name}".encode()).digest()
+    digest = hashlib.sha256(
+        f"{split_seed}:{entry.file_name}".encode("utf-8", "surrogatepass")
+    ).digest()
     return "test" if int.from_bytes(digest[:8], "big") < test_fraction * 2**64 else "train"
 
 
@@ -148,9 +233,22 @@ def _nothing(root: Path, split: str, count: int, test_fraction: float | int) -> 
     if not count:
         return (
             f"{root} holds no captioned image; expected metadata.jsonl, metadata.csv or a .txt "
-            "beside each image"
+            f"beside each image{_perhaps(root, _files(root))}"
         )
     return (
         f"{root} holds {count} captioned images and none of them is in the split {split!r}; give a "
         f"split column or another test_fraction than {test_fraction}"
     )
+
+
+def _perhaps(root: Path, files: _Files) -> str:
+    """What the folder has instead of captioned images, as the end of a sentence; often nothing."""
+    if files.unread:
+        name = files.unread[0]
+        return f"; {name} {UNREAD_SUFFIXES[_suffix(name)]}"
+    if files.links:
+        return f"; {files.links[0]} {_LINK}"
+    tables = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+    near = [name for name in sorted(os.listdir(root)) if _suffix(name) in tables]
+    near = [name for name in near if name not in METADATA_NAMES and not name.startswith(".")]
+    return f"; {near[0]} is none of these names" if near else ""

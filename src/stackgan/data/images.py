@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from stackgan.data.crop import Box, region
 from stackgan.data.crop import Fit as Fit
+from stackgan.data.decoding import header, opened, orientation, upright_rgb, why_not
 from stackgan.data.examples import Fault, Progress
 from stackgan.errors import DataError
+
+CHECK_PX = 4 * 304
+"""Pixels of a side that a check keeps: what the cache of the largest pictures asks for."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,27 +29,31 @@ def read_image(path: Path, least_px: int | None = None) -> Image.Image:
     """Decode ``path`` wholly: RGB, upright by its EXIF orientation, transparency over white.
 
     ``least_px`` allows a JPEG to be decoded at a half, a quarter or an eighth of its size as long
-    as each side keeps that many pixels. Raises :class:`DataError` naming the file when it is
-    missing or damaged.
+    as each side keeps that many pixels. Of an animation it is the first frame. Raises
+    :class:`DataError` naming the file when it is missing, damaged or too large to decode.
     """
     try:
-        with Image.open(path) as image:
-            if least_px is not None:
-                image.draft(None, (least_px, least_px))
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path} is not an image that can be read") from error
+        with opened(path, least_px) as image:
+            return upright_rgb(image)
+    except DataError:
+        raise
     except Exception as error:  # a decoder given damaged bytes raises whatever it runs into
-        raise DataError(f"{path} cannot be decoded: {str(error).rstrip('.')}") from error
+        raise DataError(f"{path} {why_not(path, error)}") from error
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of an image as it stands upright, from its header alone."""
-    with Image.open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    """Return (width, height) of an image as it stands upright, from its header alone.
+
+    Raises :class:`DataError` naming the file where its header cannot be read.
+    """
+    try:
+        with header(path) as image:
+            width, height = image.size
+            turned = orientation(image) in (5, 6, 7, 8)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} {why_not(path, error)}") from error
     return (height, width) if turned else (width, height)
 
 
@@ -64,11 +71,14 @@ def to_square(
 
 
 def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> list[Fault]:
-    """Decode every file wholly and name those that cannot be, in the order given."""
+    """Decode every file and name those that cannot be, in the order given.
+
+    A large JPEG is decoded as small as training does, which reads all of its bytes too.
+    """
 
     def fault_of(path: Path) -> Fault | None:
         try:
-            read_image(path)
+            read_image(path, CHECK_PX)
         except DataError as error:
             return Fault(path, str(error).removeprefix(f"{path} "))
         return None
@@ -96,12 +106,3 @@ def threaded(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
             yield pool.map(work, items)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a level: Pillow's own conversion clips at 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from stackgan.data.examples import Fault, read_text
+from stackgan.data.examples import Fault, plain, read_text
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
 
@@ -58,6 +59,9 @@ def read_metadata(path: Path) -> tuple[list[Entry], list[Fault]]:
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
+    if text.lstrip().startswith("[") and isinstance(_json_or_none(text), list):
+        yield 1, _Unusable("begins one JSON list; expected an object a line, without brackets")
+        return
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -72,27 +76,58 @@ def _json_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
             yield number, _Unusable(f"is {_said(row)}; expected an object with file_name and text")
 
 
+def _json_or_none(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _csv_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)  # spreadsheets of many countries write semicolons
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        if (problem := _header_problem(reader.fieldnames)) is not None:
+            yield 1, problem
+            return
         for row in reader:
+            if not any(row.values()):
+                continue  # spreadsheets write rows of nothing but separators
             if None in row:
                 yield (
                     reader.line_num,
                     _Unusable("has more fields than the header; put captions in double quotes"),
                 )
             else:
-                yield reader.line_num, {name.strip(): field for name, field in row.items()}
+                yield reader.line_num, dict(row)
     except csv.Error as error:
-        yield reader.line_num, _Unusable(f"is not CSV: {error}")
+        hint = "; is a double quote never closed?" if text.count('"') % 2 else ""
+        yield reader.line_num, _Unusable(f"is not CSV, nor read any further: {error}{hint}")
+
+
+def _header_problem(columns: Sequence[str]) -> _Unusable | None:
+    """Return why no row below these columns can be used, once for the whole file."""
+    for column in ("file_name", "text"):
+        if column not in columns:
+            names = ", ".join(columns)
+            return _Unusable(
+                f"names no column {column}; it has {_short(names) or 'nothing'}; expected "
+                "file_name and text"
+            )
+        if columns.count(column) > 1:
+            return _Unusable(
+                f"names the column {column} {columns.count(column)} times; several captions of an "
+                "image are several rows"
+            )
+    return None
 
 
 def _entry(row: _Row, where: str) -> Entry:
     for column in ("file_name", "text"):
         if column not in row:
-            raise _Unusable(f"has no {column}; it has {', '.join(map(str, row)) or 'nothing'}")
+            raise _Unusable(f"has no {column}; it has {_short(', '.join(row)) or 'nothing'}")
     return Entry(
         _file_name(row["file_name"]),
         _captions(row["text"]),
@@ -119,37 +154,46 @@ def _file_name(found: object) -> str:
         raise _Unusable(f"has the file_name {_said(found)}; expected the name of an image")
     name = os.path.normpath(found.strip().replace("\\", "/")).replace("\\", "/")
     if name.startswith(("/", "../")) or name in (".", "..") or PureWindowsPath(name).drive:
-        raise _Unusable(f"names {found!r}, which is not inside the folder")
+        raise _Unusable(f"names {_said(found)}, which is not inside the folder")
     return name
 
 
 def _captions(found: object) -> tuple[str, ...]:
     """Return the sentences of a ``text`` field, stripped, without the empty ones."""
     if isinstance(found, str) and found.lstrip().startswith("["):
-        try:
-            found = json.loads(found)
-        except ValueError:
-            found = [found]  # a caption that happens to begin with a bracket
-    sentences = [found] if isinstance(found, str) else [] if found is None else found
+        listed = _json_or_none(found)
+        found = [found] if listed is None else listed  # a caption may begin with a bracket
+    sentences = [found] if isinstance(found, str) else [] if _is_nothing(found) else found
     if not isinstance(sentences, list) or not all(isinstance(each, str) for each in sentences):
         raise _Unusable(f"has the text {_said(found)}; expected a sentence or a list of sentences")
-    return tuple(" ".join(sentence.split()) for sentence in sentences if sentence.strip())
+    lines = (" ".join(plain(sentence).split()) for sentence in sentences)
+    return tuple(dict.fromkeys(line for line in lines if line))
 
 
 def _word(row: _Row, column: str) -> str | None:
     found = row.get(column)
-    if found is not None and not isinstance(found, str | int):
+    if _is_nothing(found):
+        return None
+    if not isinstance(found, str | int | float):
         raise _Unusable(f"has the {column} {_said(found)}; expected a word or a number")
-    return None if found is None else str(found).strip() or None
+    return plain(str(found)).strip() or None
 
 
 def _split(row: _Row) -> str | None:
     found = _word(row, "split")
-    if found not in (None, "train", "test"):
-        raise _Unusable(f"has the split {found!r}; expected train or test")
-    return found
+    if found is None or found.lower() in ("train", "test"):
+        return found and found.lower()
+    raise _Unusable(f"has the split {_said(found)}; expected train or test")
+
+
+def _is_nothing(found: object) -> bool:
+    """Whether a field is empty: null, or the NaN that pandas writes for it."""
+    return found is None or (isinstance(found, float) and math.isnan(found))
 
 
 def _said(found: object) -> str:
-    text = repr(found)
+    return _short(repr(found))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."

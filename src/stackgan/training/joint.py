@@ -228,7 +228,7 @@ class JointEmbedding:
         parts = []
         for start in range(0, len(paths), 32):
             squares = [
-                np.asarray(to_square(read_image(path), self.image_px))
+                np.asarray(to_square(read_image(path, 4 * self.image_px), self.image_px))
                 for path in paths[start : start + 32]
             ]
             pixels = torch.from_numpy(np.stack(squares).transpose(0, 3, 1, 2).copy())

@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
 from torch import Tensor
 
 from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.batches import Batches
 from stackgan.data.cache import prepare_cache
+from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
 
@@ -44,14 +44,8 @@ def stored_px(examples: Sequence[Example], image_px: int) -> int:
     model's own size and shifted in place of cropped. Decided by the median of up to 64 headers.
     """
     larger = image_px * 76 // 64
-    sides = []
-    for example in examples[:: max(1, len(examples) // 64)]:
-        try:
-            with Image.open(example.image) as image:
-                sides.append(min(image.size))
-        except OSError as error:
-            raise DataError(f"{example.image} cannot be opened: {error}") from None
-    sides.sort()
+    asked = examples[:: max(1, len(examples) // 64)]
+    sides = sorted(min(upright_size(example.image)) for example in asked)
     return larger if sides[len(sides) // 2] >= larger else image_px
 
 
