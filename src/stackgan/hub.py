@@ -138,7 +138,9 @@ def find_encoder(name_or_path: str | Path) -> TextEncoder:
     """
     from stackgan.text import encoder_names, is_encoder, load_encoder
 
-    if is_encoder(name_or_path) and not (Path(name_or_path) / CONFIG).is_file():
+    path = Path(name_or_path)
+    in_model = (path / CONFIG).is_file() and (path / ENCODER).is_file()
+    if is_encoder(name_or_path) and not in_model:
         return load_encoder(name_or_path)
     try:
         folder = find_model(name_or_path)

@@ -20,8 +20,15 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object.")
 
 Encoder = Annotated[
     str,
-    typer.Option("--encoder", metavar="NAME|DIR", help="Encoder file or folder, or a model."),
+    typer.Option(
+        "--encoder",
+        metavar="NAME|DIR",
+        help="minilm, glove, an encoder's file or folder, word vectors, an .npz, or a model.",
+    ),
 ]
+
+
+CAPTION_FILES = "One a line, or .jsonl with `captions`; either .gz; - is stdin."
 
 
 class _ImageNetwork(StrEnum):
@@ -99,33 +106,31 @@ def train(
 @app.command()
 def embed(
     encoder: Encoder,
-    captions: Annotated[str, typer.Option("--captions", help="Captions, one a line; - is stdin.")],
+    captions: Annotated[str, typer.Option("--captions", help=CAPTION_FILES)],
     out: Annotated[Path, typer.Option("--out", help="The .npz to write.")],
     json_wanted: Json = False,
 ) -> None:
-    """Write the embeddings of captions: arrays `embeddings`, `captions`, `encoder`."""
-    import numpy as np
+    """Write the embeddings of captions: arrays `embeddings`, `captions`, `encoder`.
 
-    from stackgan.cli.answer import answer
-    from stackgan.cli.options import read_captions
+    Stopped, the same call goes on from OUT.part.
+    """
+    from stackgan.cli.answer import answer, warn
+    from stackgan.cli.options import check_folder, read_captions
+    from stackgan.cli.progress import bar
     from stackgan.errors import InputError
     from stackgan.hub import find_encoder
+    from stackgan.text.captions import read_caption_file
+    from stackgan.text.precomputed import embed_to_file
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}, expected a name ending in .npz")
-    texts = read_captions(captions)
+    texts = read_captions("-") if captions == "-" else read_caption_file(Path(captions))
     loaded = find_encoder(encoder)
-    embeddings = loaded.encode(texts).numpy()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
-    with partial.open("wb") as opened:
-        np.savez(
-            opened,
-            embeddings=embeddings,
-            captions=np.array(texts),
-            encoder=np.array([loaded.name, loaded.sha256]),
-        )
-    partial.replace(out)
+    check_folder(out.absolute().parent)
+    with bar("embedding") as progress:
+        resumed = embed_to_file(loaded, texts, out, progress)
+    if resumed:
+        warn(f"went on from {out}.part, which an earlier call had left")
     text = f"{out}: {len(texts)} embeddings of {loaded.dim} numbers by {loaded.name}"
     as_json = {"file": out, "captions": len(texts), "dim": loaded.dim, "sha256": loaded.sha256}
     answer(text, as_json, json_wanted)
@@ -156,14 +161,22 @@ def caption(
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
+    from stackgan.errors import InputError
     from stackgan.hub import find_encoder
+    from stackgan.text import CharCnnRnn
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
     from stackgan.training.joint import JointEmbedding
 
     examples = read_examples(source, source_root, "train")
     paths = photographs(root)
     allowed = _class_map(class_map)
-    joint = JointEmbedding(find_encoder(encoder))
+    loaded = find_encoder(encoder)
+    if not isinstance(loaded, CharCnnRnn):
+        raise InputError(
+            f"the encoder {loaded.name!r} has no image side, expected one made by "
+            "`stackgan encoder train`"
+        )
+    joint = JointEmbedding(loaded)
     with bar("captioning") as progress:
         entries = caption_photographs(
             joint, examples, root, paths, top=top, class_map=allowed, progress=progress

@@ -1,0 +1,77 @@
+"""Captions as an encoder is given them, and as lists of them stand in files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from stackgan.errors import InputError
+
+KEYS = ("captions", "caption", "text")
+"""Where a line of a .jsonl file has its caption or its list of captions."""
+
+
+def check_captions(captions: Sequence[str]) -> None:
+    """InputError where ``captions`` is one string, or one of them is not a sentence."""
+    if isinstance(captions, str):
+        raise InputError("encode takes a list of captions, not one string: put it in brackets")
+    for place, caption in enumerate(captions):
+        if not isinstance(caption, str) or not caption.strip():
+            raise InputError(f"caption {place + 1} is {caption!r}, expected a sentence")
+
+
+def read_caption_file(path: Path) -> list[str]:
+    """Return the captions of a file, in its order, white space made single spaces.
+
+    ``.jsonl``: one object a line with ``captions``, ``caption`` or ``text``, a string or a list of
+    strings. Any other: one caption a line. Both may be gzipped (``.gz``). Empty ones are left out.
+
+    Raises:
+        InputError: the file cannot be read, a line (named) is not as expected, or there is none.
+    """
+    text = _read(path)
+    lines = text.splitlines() if not _is_json(path) else text.split("\n")
+    captions: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            found = _of_object(path, number, line) if _is_json(path) else [line]
+            captions += [" ".join(one.split()) for one in found if one.strip()]
+    if not captions:
+        raise InputError(f"{path} holds no caption; expected one a line")
+    return captions
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(".jsonl")
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    except (OSError, EOFError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"the captions file {path} cannot be read: {reason}") from None
+
+
+def _of_object(path: Path, number: int, line: str) -> list[str]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: line {number} is not JSON: {error}") from None
+    found = next((row[key] for key in KEYS if key in row), None) if isinstance(row, dict) else None
+    listed = [found] if isinstance(found, str) else found
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise InputError(
+            f"{path}: line {number} has no captions; expected an object with 'captions', a list "
+            "of strings"
+        )
+    return listed
