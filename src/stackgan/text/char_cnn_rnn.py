@@ -163,6 +163,7 @@ class CharCnnRnn(nn.Module):
         self.notes = dict(notes or {})
         self.file_dtype = torch.bfloat16
         self.source: str | None = None
+        self.length = LENGTH
         self.conv1 = nn.Conv1d(len(ALPHABET), sizes.conv1, 4)
         self.conv2 = nn.Conv1d(sizes.conv1, sizes.conv2, 4)
         self.conv3 = nn.Conv1d(sizes.conv2, sizes.hidden, 4)
@@ -363,8 +364,8 @@ def _published_sizes(name: str, state: Mapping[str, Tensor]) -> Sizes:
                 f"expected a char-CNN-RNN's {', '.join(layers)} and rnn"
             )
     gru = "rnn.h2h_reset.weight" in state
-    widths = (shapes[f"{layer}.weight"][0] for layer in layers)
-    return Sizes(*widths, recurrence="gru" if gru else "rnn", third_pool=not gru)
+    conv1, conv2, hidden, dim = (shapes[f"{layer}.weight"][0] for layer in layers)
+    return Sizes(conv1, conv2, hidden, dim, "gru" if gru else "rnn", third_pool=not gru)
 
 
 def _sizes(file: Path, found: Mapping[str, object]) -> Sizes:

@@ -161,8 +161,8 @@ class Precomputed:
     def _from_npz(cls, path: Path) -> Precomputed:
         with np.load(path, allow_pickle=False) as arrays:
             captions, embeddings = arrays["captions"], arrays["embeddings"]
-            encoder = arrays["encoder"].tolist() if "encoder" in arrays else [path.stem, None]
-        name, made_by = encoder
+            encoder = arrays["encoder"].tolist() if "encoder" in arrays else None
+        name, made_by = encoder or (path.stem, None)
         texts = [one.decode() if isinstance(one, bytes) else str(one) for one in captions.tolist()]
         return cls(texts, embeddings, name=name, made_by=made_by)
 
