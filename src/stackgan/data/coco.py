@@ -24,7 +24,7 @@ from stackgan.data.examples import (
     read_text,
 )
 from stackgan.data.images import image_faults
-from stackgan.data.missing import Missing, check_missing, missing_faults, on_disk, require
+from stackgan.data.missing import check_missing, missing_faults, on_disk, require
 from stackgan.errors import DataError, InputError
 
 HALVES = {"train": "train", "test": "val"}
@@ -35,7 +35,10 @@ _Captioned = dict[str, tuple[str, ...]]  # file name -> captions
 
 
 def read(
-    root: Path, split: Split = "train", year: int | None = None, missing: Missing = "refuse"
+    root: Path,
+    split: Split = "train",
+    year: int | float | str | None = None,
+    missing: str = "refuse",
 ) -> list[Example]:
     """Return the captioned photographs of ``split``, sorted by path.
 
@@ -47,11 +50,11 @@ def read(
     """
     check_split(split)
     check_missing(missing)
-    year = _year(root, year)
+    chosen = _year(root, year)
     command = f"stackgan data check coco --root {root}"
     examples = []
     for half in HALVES.values() if split == "all" else [HALVES[split]]:
-        path, folder = _places(root, half, year)
+        path, folder = _places(root, half, chosen)
         if not path.is_file():
             raise DataError(f"{path} is missing; split {split!r} is read from it")
         captioned, problems = _captions(path)
@@ -63,7 +66,7 @@ def read(
             require(images, present, folder, path.name, command)
         examples += [Example(image, captioned[image.name]) for image in images if image in present]
     if not examples:
-        raise DataError(f"{root} holds no captioned photograph of {year} for the split {split!r}")
+        raise DataError(f"{root} holds no captioned photograph of {chosen} for the split {split!r}")
     return sorted(examples, key=lambda example: str(example.image))
 
 
@@ -92,7 +95,7 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     return len(images) - len(damaged), found + damaged
 
 
-def _year(root: Path, year: int | None) -> int:
+def _year(root: Path, year: int | float | str | None) -> int:
     """Return ``year``, or the one of which most files and folders are there, the newest of them."""
     check_root(root)
     matches = [_FILE.fullmatch(path.name) for path in (root / "annotations").glob("captions_*")]
@@ -105,7 +108,9 @@ def _year(root: Path, year: int | None) -> int:
     if year is not None and year not in years:
         there = ", ".join(map(str, years))
         raise InputError(f"year is {year!r} and {root / 'annotations'} has captions of {there}")
-    return year if year is not None else max(years, key=lambda each: (_whole(root, each), each))
+    if year in years:
+        return int(year)
+    return max(years, key=lambda each: (_whole(root, each), each))
 
 
 def _whole(root: Path, year: int) -> int:

@@ -28,7 +28,7 @@ from stackgan.data.examples import (
     read_lines,
 )
 from stackgan.data.images import image_faults, upright_size
-from stackgan.data.missing import Missing, check_missing, missing_faults, on_disk, require
+from stackgan.data.missing import check_missing, missing_faults, on_disk, require
 from stackgan.errors import DataError
 from stackgan.safe_pickle import load
 
@@ -61,7 +61,7 @@ class _Birds:
         return self.texts / f"{name.removesuffix('.jpg')}.txt"
 
 
-def read(root: Path, split: Split = "train", missing: Missing = "refuse") -> list[Example]:
+def read(root: Path, split: Split = "train", missing: str = "refuse") -> list[Example]:
     """Return the captioned photographs of ``split`` with their boxes, sorted by class and name.
 
     ``root`` is ``CUB_200_2011/`` or the folder that holds it. A photograph that the lists name and

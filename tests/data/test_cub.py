@@ -1,0 +1,249 @@
+"""The reader of CUB-200-2011: its folders, its splits, its boxes, and what is missing of it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stackgan.data import Example, read_examples
+from stackgan.data.check import report
+from stackgan.data.cub import TEST_CLASSES
+from stackgan.errors import DataError, InputError
+
+NAMES = [
+    "002.Laysan_Albatross/Laysan_Albatross_0002_1027",
+    "002.Laysan_Albatross/Laysan_Albatross_0001_545",
+    "001.Black_footed_Albatross/Black_Footed_Albatross_0046_18",
+    "003.Sooty_Albatross/Sooty_Albatross_0001_1071",
+]
+TRAIN, TEST = [NAMES[0], NAMES[1], NAMES[3]], [NAMES[2]]
+
+
+def write_lists(folder: Path, train: list[str], test: list[str]) -> None:
+    """Pickles of protocol 0, as Python 2 wrote the published ones."""
+    for split, names in (("train", train), ("test", test)):
+        (folder / split).mkdir(exist_ok=True)
+        (folder / split / "filenames.pickle").write_bytes(pickle.dumps(names, protocol=0))
+
+
+@pytest.fixture
+def birds(tmp_path) -> Path:
+    """Four photographs of 40x30 in three classes; classes 2 and 3 train, as published."""
+    root = tmp_path / "cub"
+    home = root / "CUB_200_2011"
+    tables: dict[str, list[str]] = {"images.txt": [], "bounding_boxes.txt": []}
+    for number, name in enumerate(NAMES, start=1):
+        image, text = home / "images" / f"{name}.jpg", root / "text" / f"{name}.txt"
+        for path in (image, text):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(image)
+        text.write_text(f"bird {number}\n\n another of {number} \n")
+        tables["images.txt"].append(f"{number} {name}.jpg")
+        tables["bounding_boxes.txt"].append(f"{number} {number}.0 2.0 20.5 10.0")
+    for name, lines in tables.items():
+        (home / name).write_text("\n".join(lines) + "\n")
+    write_lists(root, TRAIN, TEST)
+    return root
+
+
+def told(found) -> list[tuple[str, str]]:
+    return [(fault.path.name, fault.problem) for fault in found.faults]
+
+
+def test_splits_follow_the_pickles_sorted_with_captions_class_and_box(birds):
+    train, test = (read_examples("cub", birds, split) for split in ("train", "test"))
+    images = birds / "CUB_200_2011" / "images"
+    assert [example.image for example in train] == sorted(images / f"{name}.jpg" for name in TRAIN)
+    assert test == [
+        Example(
+            images / f"{NAMES[2]}.jpg",
+            ("bird 3", "another of 3"),
+            "001.Black_footed_Albatross",
+            (3.0, 2.0, 20.5, 10.0),
+        )
+    ]
+    assert {example.class_name for example in train}.isdisjoint({test[0].class_name})
+    both = read_examples("cub", birds, "all")
+    assert both == sorted(train + test, key=lambda example: str(example.image))
+
+
+def test_the_folder_that_holds_it_and_the_folder_itself_are_the_same_set(birds, monkeypatch):
+    inside = read_examples("cub", birds / "CUB_200_2011", "all")
+    assert inside == read_examples("cub", birds, "all")
+    monkeypatch.chdir(birds / "CUB_200_2011")
+    here = read_examples("cub", Path(), "all")
+    assert [example.captions for example in here] == [example.captions for example in inside]
+
+
+@pytest.mark.parametrize("place", ["text_c10", "cvpr2016_cub/text_c10", "CUB_200_2011/text"])
+def test_captions_are_found_where_their_archives_put_them(birds, place):
+    (birds / place).parent.mkdir(exist_ok=True)
+    (birds / "text").rename(birds / place)
+    assert len(read_examples("cub", birds, "all")) == 4
+
+
+def test_pickles_come_before_class_lists_and_these_before_the_published_numbers(birds):
+    (birds / "trainvalclasses.txt").write_text("003.Sooty_Albatross\n")
+    (birds / "testclasses.txt").write_text("002.Laysan_Albatross\n001.Black_footed_Albatross\n")
+    assert len(read_examples("cub", birds, "train")) == 3
+    (birds / "train" / "filenames.pickle").unlink()
+    assert [example.class_name for example in read_examples("cub", birds, "train")] == [
+        "003.Sooty_Albatross"
+    ]
+    assert len(read_examples("cub", birds, "test")) == 3
+    (birds / "testclasses.txt").unlink()
+    assert len(read_examples("cub", birds, "train")) == 3
+    assert read_examples("cub", birds, "test")[0].class_name == "001.Black_footed_Albatross"
+
+
+def test_the_published_test_classes_are_fifty_of_two_hundred():
+    assert len(TEST_CLASSES) == 50
+    assert min(TEST_CLASSES) == 1
+    assert max(TEST_CLASSES) == 197
+    assert not TEST_CLASSES & {2, 3, 5}
+
+
+def test_a_whole_set_has_no_fault(birds):
+    assert report("cub", birds) == (4, [])
+
+
+def test_what_is_missing_is_counted_and_a_class_without_photographs_named_once(birds):
+    others = [f"004.Groove_billed_Ani/Groove_Billed_Ani_{number}" for number in range(50)]
+    write_lists(birds, TRAIN, TEST + others)
+    (birds / "CUB_200_2011" / "images" / f"{NAMES[0]}.jpg").unlink()
+    found = report("cub", birds)
+    assert found.usable == 3
+    lists = "train/filenames.pickle and test/filenames.pickle"
+    assert told(found) == [
+        ("images", f"holds 3 of the 54 photographs listed in {lists}"),
+        ("Laysan_Albatross_0002_1027.jpg", f"is missing; it is listed in {lists}"),
+        ("004.Groove_billed_Ani", "holds none of its 50 photographs"),
+    ]
+
+
+def test_a_missing_photograph_stops_the_reading_or_is_left_out_on_demand(birds):
+    (birds / "CUB_200_2011" / "images" / f"{NAMES[0]}.jpg").unlink()
+    with pytest.raises(DataError, match=r"holds 2 of the 3 .*data check cub --root .*missing=skip"):
+        read_examples("cub", birds)
+    left = read_examples("cub", birds, missing="skip")
+    assert [example.captions[0] for example in left] == ["bird 2", "bird 4"]
+    assert len(read_examples("cub", birds, "test")) == 1  # nothing is missing there
+    with pytest.raises(InputError, match="missing is 'skpi'; did you mean 'skip'"):
+        read_examples("cub", birds, missing="skpi")
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_photograph_without_captions_is_treated_as_a_missing_one(birds, empty):
+    text = birds / "text" / f"{NAMES[3]}.txt"
+    text.write_text("\n \n") if empty else text.unlink()
+    with pytest.raises(DataError, match=r"Sooty_Albatross_0001_1071\.txt holds no caption"):
+        read_examples("cub", birds)
+    assert len(read_examples("cub", birds, missing="skip")) == 2
+    found = report("cub", birds)
+    assert found.usable == 3
+    assert [name for name, _ in told(found)] == ["Sooty_Albatross_0001_1071.txt"]
+
+
+def test_each_planted_fault_is_found_and_no_usable_file_is_blamed(birds):
+    home = birds / "CUB_200_2011"
+    (home / "images" / f"{NAMES[0]}.jpg").write_bytes(b"no image")
+    boxes = ["1 1 2 20 10", "2 1 2 20 0", "3 1 2 wide 10", "4 100 100 20 10"]
+    (home / "bounding_boxes.txt").write_text("\n".join(boxes))
+    names = (home / "images.txt").read_text() + "5 ../../secret.jpg\n"
+    (home / "images.txt").write_text(names)
+    write_lists(birds, TRAIN, [TRAIN[1]])
+    found = report("cub", birds)
+    assert found.usable == 0
+    expected = "expected a number, left, top, width and height"
+    assert sorted(told(found)) == [
+        ("Black_Footed_Albatross_0046_18.jpg", "has no line in bounding_boxes.txt"),
+        (
+            "Black_Footed_Albatross_0046_18.jpg",
+            "is in no split: it is not listed in train/filenames.pickle and test/filenames.pickle",
+        ),
+        ("Laysan_Albatross_0001_545.jpg", "has no line in bounding_boxes.txt"),
+        ("Laysan_Albatross_0002_1027.jpg", "is not an image that can be read"),
+        (
+            "Sooty_Albatross_0001_1071.jpg",
+            "is 40x30 pixels and its box (left 100, top 100, width 20, height 10) lies outside; "
+            "boxes are in pixels of the original photographs",
+        ),
+        ("bounding_boxes.txt", f"line 2 is '2 1 2 20 0'; {expected}"),
+        ("bounding_boxes.txt", f"line 3 is '3 1 2 wide 10'; {expected}"),
+        (
+            "filenames.pickle",
+            f"names {TRAIN[1]}.jpg, as {birds}/train/filenames.pickle does",
+        ),
+        ("images.txt", "line 5 is '5 ../../secret.jpg'; expected a number and CLASS/IMAGE.jpg"),
+    ]
+    with pytest.raises(DataError, match=r"images\.txt line 5 .*`stackgan data check cub --root"):
+        read_examples("cub", birds)
+
+
+def test_a_photograph_without_a_box_is_not_read_as_one_with(birds):
+    boxes = birds / "CUB_200_2011" / "bounding_boxes.txt"
+    boxes.write_text("".join(boxes.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(DataError, match=r"Sooty_Albatross_0001_1071\.jpg has no line in bounding"):
+        read_examples("cub", birds)
+
+
+@pytest.mark.parametrize("gone", ["images.txt", "images", "bounding_boxes.txt"])
+def test_another_folder_is_refused_by_what_it_lacks(birds, gone):
+    (birds / "CUB_200_2011" / gone).rename(birds / "elsewhere")
+    for call in (read_examples, report):
+        with pytest.raises(DataError, match=f"not a CUB-200-2011 folder: {gone} is missing"):
+            call("cub", birds)
+
+
+def test_a_folder_without_captions_is_told_so(birds):
+    (birds / "text").rename(birds / "words")
+    with pytest.raises(DataError, match=r"has no captions: expected a folder text/ or text_c10/"):
+        read_examples("cub", birds)
+
+
+class _Harm:
+    def __reduce__(self):
+        return (print, ("harm",))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (pickle.dumps(_Harm()), "print"),
+        (pickle.dumps({"a": 1}), "holds no list of names"),
+        (pickle.dumps(["../../etc/passwd"]), r"names '\.\./\.\./etc/passwd\.jpg'"),
+        (b"\x80\x02", "train/filenames.pickle"),
+    ],
+)
+def test_a_pickle_of_anything_but_names_is_refused_and_never_run(birds, capsys, content, said):
+    (birds / "train" / "filenames.pickle").write_bytes(content)
+    with pytest.raises(DataError, match=said) as raised:
+        read_examples("cub", birds)
+    assert "\n" not in str(raised.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_empty_split_is_told(birds):
+    write_lists(birds, TRAIN, [])
+    with pytest.raises(DataError, match="no captioned photograph for the split 'test'"):
+        read_examples("cub", birds, "test")
+
+
+def test_check_and_prepare_from_the_command_line(birds, command_line):
+    assert command_line("data", "check", "cub", "--root", birds).code == 0
+    (birds / "CUB_200_2011" / "images" / f"{NAMES[0]}.jpg").unlink()
+    checked = command_line("data", "check", "cub", "--root", birds)
+    assert checked.code == 1
+    assert "holds 3 of the 4 photographs" in checked.out
+    words = ("data", "prepare", "cub", "--root", birds, "--size", 16)
+    refused = command_line(*words)
+    assert refused.code == 2
+    assert "--option missing=skip" in refused.err
+    assert not (birds / ".stackgan").exists()
+    prepared = command_line(*words, "--option", "missing=skip")
+    assert prepared.code == 0
+    assert "pixels-16-box-" in prepared.out
+    assert ": 2 images of 16x16" in prepared.out
