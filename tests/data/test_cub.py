@@ -183,6 +183,27 @@ def test_each_planted_fault_is_found_and_no_usable_file_is_blamed(birds):
         read_examples("cub", birds)
 
 
+def test_a_damaged_photograph_is_not_counted_as_usable(birds):
+    damaged = birds / "CUB_200_2011" / "images" / f"{NAMES[0]}.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    found = report("cub", birds)
+    assert found.usable == 3
+    assert [fault.path for fault in found.faults] == [damaged]
+
+
+def test_a_turned_photograph_is_measured_upright(birds):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: 30x90 upright
+    where = birds / "CUB_200_2011" / "images" / f"{NAMES[0]}.jpg"
+    Image.new("RGB", (90, 30)).save(where, exif=exif)
+    boxes = birds / "CUB_200_2011" / "bounding_boxes.txt"
+    lines = boxes.read_text().splitlines()
+    boxes.write_text("\n".join(["1 5 50 20 30", *lines[1:]]))
+    assert report("cub", birds) == (4, [])
+    boxes.write_text("\n".join(["1 50 5 30 20", *lines[1:]]))
+    assert "is 30x90 pixels" in report("cub", birds).faults[0].problem
+
+
 def test_a_photograph_without_a_box_is_not_read_as_one_with(birds):
     boxes = birds / "CUB_200_2011" / "bounding_boxes.txt"
     boxes.write_text("".join(boxes.read_text().splitlines(keepends=True)[:3]))
