@@ -44,8 +44,6 @@ ENCODER = "text_encoder.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
 STAGE1_DISCRIMINATOR = "stage1_discriminator.safetensors"
 CARD = "README.md"
-MOST_ENCODER_BYTES = 10_000_000
-"""An encoder up to this size travels in the model folder."""
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -129,32 +127,6 @@ def find_model(name_or_dir: str | Path) -> Path:
     raise ModelError(f"no model named {text!r} and no such folder; shipped models: {hint}")
 
 
-def find_encoder(name_or_path: str | Path) -> TextEncoder:
-    """Load an encoder by name, file or folder; else the one of a shipped, model or run folder.
-
-    Raises:
-        ModelError: none of these is there (with the nearest name), or the file is no encoder.
-        InputError: it needs a package that is not installed.
-    """
-    from stackgan.text import encoder_names, is_encoder, load_encoder
-
-    path = Path(name_or_path)
-    in_model = (path / CONFIG).is_file() and (path / ENCODER).is_file()
-    if is_encoder(name_or_path) and not in_model:
-        return load_encoder(name_or_path)
-    try:
-        folder = find_model(name_or_path)
-    except ModelError as error:
-        if os.sep in str(name_or_path) or Path(name_or_path).exists():
-            raise ModelError(f"{name_or_path} is no encoder file or folder, and {error}") from None
-        hint = nearest(str(name_or_path), [*encoder_names(), *shipped_models()])
-        raise ModelError(
-            f"no encoder and no model named {str(name_or_path)!r}, and no such file or folder; "
-            f"{hint}"
-        ) from None
-    return _matching_encoder(folder, read_config(folder), None)
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """Read and check a model folder's ``config.json``; ModelError where it is not one of ours."""
     path = folder / CONFIG
@@ -171,26 +143,36 @@ def read_config(folder: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def load_model(name_or_dir: str | Path, *, encoder: TextEncoder | None = None) -> LoadedModel:
+def read_architecture(folder: Path) -> Architecture:
+    """The architecture a model folder's ``config.json`` tells; ModelError where it is unusable."""
+    from stackgan.config import Architecture
+
+    try:
+        return Architecture(**read_config(folder)["architecture"])
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{folder / CONFIG}: unusable architecture ({reason})") from error
+
+
+def load_model(
+    name_or_dir: str | Path, *, encoder: TextEncoder | str | Path | None = None
+) -> LoadedModel:
     """Load a shipped model, a model folder or a run folder, every file checked by its sha256.
 
     Args:
-        encoder: for a model whose encoder is kept elsewhere; any other is refused by name.
+        encoder: for a model whose encoder is kept elsewhere: itself, its name or path; any other
+            than it was trained with is refused by name.
 
     Raises:
         ModelError: nothing there, a damaged file (named), or an encoder the generator was not
             trained with.
     """
-    from stackgan.config import Architecture
+    from stackgan.encoders import find_encoder, matching_encoder
     from stackgan.models.build import build_stage1, build_stage2
 
     folder = find_model(name_or_dir)
     config = read_config(folder)
-    try:
-        architecture = Architecture(**config["architecture"])
-    except (TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{folder / CONFIG}: unusable architecture ({reason})") from error
+    architecture = read_architecture(folder)
     weights = _read_weights(folder, GENERATOR, config)
     with torch.device("meta"):
         stage1 = build_stage1(architecture)
@@ -199,8 +181,9 @@ def load_model(name_or_dir: str | Path, *, encoder: TextEncoder | None = None) -
     both = nn.ModuleDict({"stage1": stage1} | ({"stage2": stage2} if stage2 is not None else {}))
     _fill(both, weights, folder / GENERATOR)
     name = str(config.get("name") or model_name(folder))
-    encoder = _matching_encoder(folder, config, encoder)
-    return LoadedModel(name, folder, config, architecture, stage1, stage2, encoder)
+    given = find_encoder(encoder) if isinstance(encoder, str | Path) else encoder
+    found = matching_encoder(folder, config, given)
+    return LoadedModel(name, folder, config, architecture, stage1, stage2, found)
 
 
 def save_model(
@@ -224,6 +207,7 @@ def save_model(
     encoder of up to 10 MB travels inside; of a larger one name, sha256 and source are kept.
     """
     from stackgan import __version__
+    from stackgan.encoders import travels
 
     folder = Path(folder)
     _finish_swap(folder)
@@ -241,7 +225,7 @@ def save_model(
         for file, judge in judges.items():
             if judge is not None:
                 save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
-        inside = _travels(encoder)
+        inside = travels(encoder)
         if inside:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:
@@ -303,73 +287,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _travels(encoder: TextEncoder) -> bool:
-    """Whether the encoder's own file goes into the model folder."""
-    size = getattr(encoder, "file_bytes", None)
-    return size is not None and hasattr(encoder, "save") and size() <= MOST_ENCODER_BYTES
-
-
-def _matching_encoder(
-    folder: Path, config: Mapping[str, Any], given: TextEncoder | None
-) -> TextEncoder:
-    """The encoder the generators were trained with: the folder's own, or the one given."""
-    wanted = config["encoder"]
-    if given is not None:
-        _require_same(folder, wanted, given.name, given.sha256)
-        return given
-    from stackgan.text import load_encoder
-
-    if not wanted.get("file"):
-        return _encoder_elsewhere(folder, wanted)
-    _require_file(folder, ENCODER)
-    intact = file_sha256(folder / ENCODER) == config["files"].get(ENCODER, {}).get("sha256")
-    try:
-        encoder = load_encoder(folder / ENCODER)
-    except ModelError:
-        if not intact:
-            _verify(folder, ENCODER, config)
-        raise
-    if not intact:
-        if encoder.name != wanted["name"]:
-            _require_same(folder, wanted, encoder.name, encoder.sha256)
-        _verify(folder, ENCODER, config)
-    return encoder
-
-
-def _encoder_elsewhere(folder: Path, wanted: Mapping[str, Any]) -> TextEncoder:
-    """An encoder that is not in the model folder, from where it was found in training.
-
-    That is a name, a path, or the folder ``encoder`` of the run that ``folder`` lies in.
-    """
-    from stackgan.text import is_encoder, load_encoder
-
-    source = wanted.get("source")
-    places = [place for place in (source, folder.parent / "encoder") if place and is_encoder(place)]
-    for place in places:
-        encoder = load_encoder(place)
-        if encoder.sha256 == wanted["sha256"]:
-            return encoder
-    where = f", which was at {source}" if source else ""
-    if source and places:
-        _require_same(folder, wanted, f"what is now at {source}", encoder.sha256)
-    raise ModelError(
-        f"{folder} keeps no encoder: name {wanted['name']!r} (sha256 "
-        f"{str(wanted['sha256'])[:12]}){where}, with --encoder or encoder="
-    )
-
-
-def _require_same(folder: Path, wanted: Mapping[str, Any], name: str, sha256: str) -> None:
-    if sha256 != wanted["sha256"]:
-        raise ModelError(
-            f"{folder} was trained with encoder {wanted['name']!r} (sha256 "
-            f"{str(wanted['sha256'])[:12]}), not with {name!r} ({sha256[:12]}); give it the "
-            "encoder it was trained with"
-        )
-
-
 def _read_weights(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    _require_file(folder, name)
-    _verify(folder, name, config)
+    require_file(folder, name)
+    verify_file(folder, name, config)
     try:
         stored = load_file(folder / name)
     except SafetensorError as error:
@@ -377,12 +297,14 @@ def _read_weights(folder: Path, name: str, config: Mapping[str, Any]) -> dict[st
     return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
 
 
-def _require_file(folder: Path, name: str) -> None:
+def require_file(folder: Path, name: str) -> None:
+    """ModelError where a model folder lacks one of its files."""
     if not (folder / name).is_file():
         raise ModelError(f"{folder} lacks {name}; copy the whole model folder again")
 
 
-def _verify(folder: Path, name: str, config: Mapping[str, Any]) -> None:
+def verify_file(folder: Path, name: str, config: Mapping[str, Any]) -> None:
+    """ModelError where a file is not the one that ``config.json`` describes."""
     expected = config["files"].get(name, {}).get("sha256")
     found = file_sha256(folder / name)
     if found != expected:

@@ -80,13 +80,13 @@ class StackGAN:
         cls,
         name_or_dir: str | Path = "flowers",
         device: str = "auto",
-        encoder: TextEncoder | None = None,
+        encoder: TextEncoder | str | Path | None = None,
     ) -> StackGAN:
         """Load a shipped model by name, or a model folder, or the model of a run folder.
 
         Args:
             device: auto, cpu, cuda or mps.
-            encoder: only for a model that keeps its encoder elsewhere.
+            encoder: only for a model that keeps its encoder elsewhere; itself, its name or path.
 
         Raises:
             ModelError: nothing there, a damaged file, or another encoder than it was trained with.

@@ -117,8 +117,8 @@ def embed(
     from stackgan.cli.answer import answer, warn
     from stackgan.cli.options import check_folder, read_captions
     from stackgan.cli.progress import bar
+    from stackgan.encoders import find_encoder
     from stackgan.errors import InputError
-    from stackgan.hub import find_encoder
     from stackgan.text.captions import read_caption_file
     from stackgan.text.precomputed import embed_to_file
 
@@ -161,8 +161,8 @@ def caption(
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
+    from stackgan.encoders import find_encoder
     from stackgan.errors import InputError
-    from stackgan.hub import find_encoder
     from stackgan.text import CharCnnRnn
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
     from stackgan.training.joint import JointEmbedding

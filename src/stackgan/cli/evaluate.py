@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from stackgan.cli.options import Encoder
+
 if TYPE_CHECKING:
     from stackgan.data.examples import Split
 
@@ -15,6 +17,7 @@ def command(
     model: Annotated[str, typer.Argument(help="A shipped name, a model folder or a run folder.")],
     data: Annotated[str, typer.Option(help="Name of the data set; `stackgan data list`.")],
     root: Annotated[Path, typer.Option(help="The folder that holds the data set.")],
+    encoder: Encoder = None,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
     metrics: Annotated[str, typer.Option(help="Of kid, fd and swd, with commas.")] = "kid,fd,swd",
     count: Annotated[
@@ -53,7 +56,7 @@ def command(
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.absolute().parent} does not exist")
     examples = read_examples(data, root, cast("Split", split), **reader_options(option or []))
-    loaded = StackGAN.from_pretrained(model, device=device)
+    loaded = StackGAN.from_pretrained(model, device, encoder)
     with bar("evaluating") as progress:
         report = evaluate(
             loaded,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackgan.cli.answer import answer, warn
-from stackgan.cli.options import Device, Json, Model, check_folder, check_png, is_png, read_captions
+from stackgan.cli.options import (
+    Device,
+    Encoder,
+    Json,
+    Model,
+    check_folder,
+    check_png,
+    is_png,
+    read_captions,
+)
 from stackgan.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ def command(
         typer.Argument(metavar="CAPTION...", help="One that begins with a hyphen goes after --."),
     ] = None,
     model: Model = "flowers",
+    encoder: Encoder = None,
     num_images: Annotated[
         int, typer.Option("-n", "--num-images", min=1, help="Pictures of each caption.")
     ] = 1,
@@ -74,7 +84,7 @@ def command(
 
     from stackgan.pipeline import StackGAN
 
-    network = StackGAN.from_pretrained(model, device)
+    network = StackGAN.from_pretrained(model, device, encoder)
     for caption in network.unknown(asked):
         warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
     with bar("drawing") as progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stackgan.cli.answer import answer, warn
-from stackgan.cli.options import Device, Json, Model, check_png, is_png
+from stackgan.cli.options import Device, Encoder, Json, Model, check_png, is_png
 
 
 def command(
@@ -16,6 +16,7 @@ def command(
     last: Annotated[str, typer.Argument(metavar="B", help="The caption to end at.")],
     steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures, both ends included.")] = 8,
     model: Model = "flowers",
+    encoder: Encoder = None,
     seed: Annotated[
         int | None,
         typer.Option("--seed", min=0, help="Draw noise from this seed; without it noise is zero."),
@@ -41,7 +42,7 @@ def command(
     from stackgan.result import save_png, slug
 
     path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
-    network = StackGAN.from_pretrained(model, device)
+    network = StackGAN.from_pretrained(model, device, encoder)
     for caption in network.unknown([first, last]):
         warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
     result = network.interpolate(first, last, steps, seed)

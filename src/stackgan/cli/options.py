@@ -14,6 +14,12 @@ from stackgan.errors import InputError
 Model = Annotated[
     str, typer.Option("--model", metavar="NAME|DIR", help="Shipped model, model or run folder.")
 ]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder", metavar="NAME|DIR", help="The model's text encoder, where it keeps none."
+    ),
+]
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
 ]

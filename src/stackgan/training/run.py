@@ -24,8 +24,9 @@ import torch
 from stackgan.config import Settings, validate_settings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
+from stackgan.encoders import find_encoder
 from stackgan.errors import DataError, InputError, ModelError
-from stackgan.hub import find_encoder, load_model, save_model, write_json
+from stackgan.hub import load_model, save_model, write_json
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
