@@ -103,3 +103,25 @@ def test_wrong_use_is_one_sentence_and_leaves_nothing_half_done(
     error = capsys.readouterr().err
     assert sentence in error and "Traceback" not in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_begins_from_a_model_has_its_architecture(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ["train", "--data", "toy", "--root", str(toy), "--run", str(tmp_path / "first")]
+    assert stackgan([*first, "--stage", "1", *settings()]) == 0
+    again = ["train", "--data", "toy", "--root", str(toy), "--init-from", str(tmp_path / "first")]
+    steps = [word for word in settings() if "steps" in word or "batch" in word]
+    steps = [word for step in steps for word in ("--set", step)]
+    capsys.readouterr()
+    assert stackgan([*again, "--run", str(tmp_path / "more"), "--stage", "1", *steps]) == 0
+    assert "generator and discriminator taken over" in capsys.readouterr().err
+    kept = [
+        json.loads((tmp_path / run / "settings.json").read_text())["settings"]
+        for run in ("first", "more")
+    ]
+    assert {**kept[0]["architecture"], "embedding_dim": 12} == kept[1]["architecture"]
+    assert kept[1]["stage1"]["generator_lr"] == 1e-4  # the preset `finetune`
+    other = ["--set", "architecture.stage1_generator_width=8"]
+    assert stackgan([*again, "--run", str(tmp_path / "odd"), "--stage", "1", *steps, *other]) == 2
+    assert "other networks" in capsys.readouterr().err

@@ -332,17 +332,6 @@ def test_stage2_refuses_a_stage1_of_other_sizes(
         training.train(tmp_path / "run", plan)
 
 
-def test_a_run_may_begin_from_a_model(whole: Path, toy: Path, tmp_path: Path) -> None:
-    plan = Plan("toy", str(toy), validate_settings(SETTINGS), (2,), init_from=str(whole))
-    training.begin(tmp_path / "run", plan)
-    settings = training._with_encoder(plan.settings, load_model(whole).encoder)
-    stage = training._make(plan, settings, 2, None, "cpu")
-    source = load_model(whole)
-    assert source.stage2 is not None
-    assert_close(stage.generator.state_dict(), source.stage2.state_dict())
-    assert_close(stage.discriminator.state_dict(), source.discriminator().state_dict())
-
-
 def test_killed_for_real_and_resumed(whole: Path, toy: Path, encoder: Path, tmp_path: Path) -> None:
     """kill -9 in a process of its own, in the middle of the second stage."""
     run, plan = tmp_path / "run", plan_of(toy, encoder)

@@ -71,7 +71,7 @@ def command(
             )
         plan = training.read_plan(run)
     else:
-        settings = _settings(data, preset, config, assign)
+        settings = _settings(data, preset, config, assign, init_from)
         plan = _plan(settings, data, root, option, stage, encoder, stage1, init_from)
     if dry_run:
         _estimate(plan, where, json_wanted)
@@ -85,15 +85,33 @@ def command(
 
 
 def _settings(
-    data: str | None, preset: list[str] | None, config: Path | None, assign: list[str] | None
+    data: str | None,
+    preset: list[str] | None,
+    config: Path | None,
+    assign: list[str] | None,
+    init_from: str | None,
 ) -> Settings:
-    """The settings of a new run: `modern` and the data set's own preset where none was named."""
+    """The settings of a new run.
+
+    Where no preset was named: `modern`, the data set's own and, for a run that begins from a model,
+    `finetune`. Such a run has the model's architecture; what --config or --set say of it wins, and
+    is refused later where the weights do not fit.
+    """
     from stackgan.config import load_settings, preset_names
+    from stackgan.hub import find_model, read_architecture
 
     names = list(preset or ["modern"])
     if not preset and data in preset_names():
         names.append(str(data))
-    return load_settings(names, config, assign)
+    if init_from is None:
+        return load_settings(names, config, assign)
+    if not preset:
+        names.append("finetune")
+    before, after = load_settings(names), load_settings(names, config, assign)
+    presets = before.architecture.model_dump()
+    chosen = {k: v for k, v in after.architecture.model_dump().items() if v != presets[k]}
+    architecture = read_architecture(find_model(init_from)).model_copy(update=chosen)
+    return after.model_copy(update={"architecture": architecture})
 
 
 def _plan(

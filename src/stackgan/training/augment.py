@@ -51,7 +51,7 @@ def cut_out(images: Images, random: torch.Generator, ratio: float = 0.5) -> Imag
 
 
 def crop(images: Images, random: torch.Generator) -> Tensor:
-    """Cut one window, at a random place, out of all images: [B, 3, H, W] to [B, 3, 7/8 H, 7/8 W]."""
+    """Cut one window, at a random place, out of all: [B, 3, H, W] to [B, 3, 7/8 H, 7/8 W]."""
     height, width = images.shape[2:]
     lost_y, lost_x = height // 8, width // 8
     top = int(torch.randint(0, lost_y + 1, (), generator=random))

