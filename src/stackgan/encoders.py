@@ -19,6 +19,7 @@ from stackgan.hub import (
     verify_file,
 )
 from stackgan.text import TextEncoder, encoder_names, is_encoder, load_encoder
+from stackgan.text.absent import Absent
 
 MOST_ENCODER_BYTES = 10_000_000
 """An encoder up to this size travels in the model folder."""
@@ -48,10 +49,12 @@ def find_encoder(name_or_path: str | Path) -> TextEncoder:
     return matching_encoder(folder, read_config(folder), None)
 
 
-def travels(encoder: TextEncoder) -> bool:
+def travels(encoder: TextEncoder, at_any_size: bool = False) -> bool:
     """Whether the encoder's own file goes into the model folder."""
     size = getattr(encoder, "file_bytes", None)
-    return size is not None and hasattr(encoder, "save") and size() <= MOST_ENCODER_BYTES
+    if size is None or not hasattr(encoder, "save"):
+        return False
+    return at_any_size or size() <= MOST_ENCODER_BYTES
 
 
 def matching_encoder(
@@ -59,6 +62,8 @@ def matching_encoder(
 ) -> TextEncoder:
     """The encoder the generators were trained with: the folder's own, or the one given."""
     wanted = config["encoder"]
+    if not wanted["sha256"]:
+        return _for_absent(folder, wanted, given)
     if given is not None:
         _require_same(folder, wanted, given.name, given.sha256)
         return given
@@ -77,6 +82,16 @@ def matching_encoder(
             _require_same(folder, wanted, encoder.name, encoder.sha256)
         verify_file(folder, ENCODER, config)
     return encoder
+
+
+def _for_absent(folder: Path, wanted: Mapping[str, Any], given: TextEncoder | None) -> TextEncoder:
+    """The encoder of a model that was imported without one: any whose embeddings it can read."""
+    if given is not None and given.dim != wanted["dim"]:
+        raise ModelError(
+            f"{folder} reads embeddings of {wanted['dim']} numbers, the encoder {given.name!r} "
+            f"makes {given.dim}"
+        )
+    return given or Absent(int(wanted["dim"]))
 
 
 def _encoder_elsewhere(folder: Path, wanted: Mapping[str, Any]) -> TextEncoder:

@@ -200,11 +200,13 @@ def save_model(
     card: str | None = None,
     name: str | None = None,
     dtype: torch.dtype = torch.bfloat16,
+    keep_encoder: bool = False,
 ) -> Path:
     """Write a model folder and put it in place of an older one by renaming; return the folder.
 
     Kernels are stored in ``dtype``, vectors (biases, normalisation statistics) in float32. An
-    encoder of up to 10 MB travels inside; of a larger one name, sha256 and source are kept.
+    encoder of up to 10 MB, or with ``keep_encoder`` of any size, travels inside; of another one
+    name, sha256 and source are kept.
     """
     from stackgan import __version__
     from stackgan.encoders import travels
@@ -225,7 +227,7 @@ def save_model(
         for file, judge in judges.items():
             if judge is not None:
                 save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
-        inside = travels(encoder)
+        inside = travels(encoder, at_any_size=keep_encoder)
         if inside:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:

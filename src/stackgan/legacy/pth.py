@@ -24,6 +24,7 @@ from stackgan.safe_pickle import Refused, Unpickler, opened
 from stackgan.safe_pickle.machine import Buffer, Global, Machine, expect, kind, shown
 
 MAGIC = 0x1950A86A20F9469CFC6C
+_START = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 _TYPES = {
     "Float": torch.float32,
     "Double": torch.float64,
@@ -65,6 +66,11 @@ class _View:
     steps: tuple[int, ...]
 
 
+def is_pth(start: bytes) -> bool:
+    """Whether a file that starts so was written by ``torch.save``, in any format."""
+    return start[:2] == b"PK" or start[:15] == _START or start[257:262] == b"ustar"
+
+
 def read_pth(path: Path) -> dict[str, Tensor]:
     """Read the state dict of a ``.pth`` file; a leading ``module.`` goes from every name.
 
@@ -99,8 +105,11 @@ def _views(found: Any) -> dict[str, _View]:
 
 
 def _tensor(view: _View, numbers: Callable[[_Storage], Tensor]) -> Tensor:
+    """A view of its numbers where it covers them all, else a copy that frees the rest."""
     whole = numbers(view.storage)
-    return whole.as_strided(view.sides, view.steps, view.storage.start + view.start).clone()
+    part = whole.as_strided(view.sides, view.steps, view.storage.start + view.start)
+    covered = part.numel() == whole.numel() and part.is_contiguous()
+    return part if covered else part.clone()
 
 
 # The two formats.

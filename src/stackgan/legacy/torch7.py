@@ -108,6 +108,11 @@ def read_t7(path: Path) -> Any:
         raise DataError(f"{path}: it is damaged ({type(error).__name__}: {reason})") from None
 
 
+def is_t7(start: bytes) -> bool:
+    """Whether a file that starts so may be a ``.t7``: a table or an object, binary or ascii."""
+    return start[:4] in (b"\3\0\0\0", b"\4\0\0\0") or start[:2] in (b"3\n", b"4\n")
+
+
 class _Source(Protocol):
     position: int
 
