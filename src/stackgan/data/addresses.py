@@ -27,6 +27,8 @@ class Part:
     size_bytes: int | None = None
     by_hand: bool = False
     """No program can fetch it: a browser must."""
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Path that is taken -> other places below the folder where readers find the same."""
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -85,15 +87,7 @@ _CUB = (
         "text.zip",
         "text.zip",
         {"text": "text"},
-    ),
-    # The authors' lists of the 8,855 + 2,933 photographs: with their embeddings on Google Drive,
-    # as the README of github.com/hanzhanggit/StackGAN names it.
-    Part(
-        "https://drive.google.com/file/d/0B3y_msrWZaXLT1BZdVdycDY5TEE/view?"
-        "resourcekey=0-sZrhftoEfdvHq6MweAeCjA",
-        "birds.zip",
-        {name: name for name in ("train/filenames.pickle", "test/filenames.pickle")},
-        by_hand=True,
+        elsewhere={"text": ("text_c10", "CUB_200_2011/text", "cvpr2016_cub/text_c10")},
     ),
 )
 
@@ -108,7 +102,14 @@ def _coco(year: int, sizes: dict[str, tuple[int, str]]) -> tuple[Part, ...]:
         f"val{year}.zip": ("zips", {f"val{year}": f"val{year}"}),
     }
     return tuple(
-        Part(f"{base}/{folder}/{file}", file, takes, f"sha256:{sizes[file][1]}", sizes[file][0])
+        Part(
+            f"{base}/{folder}/{file}",
+            file,
+            takes,
+            f"sha256:{sizes[file][1]}",
+            sizes[file][0],
+            elsewhere={place: (f"images/{place}",) for place in takes.values()},
+        )
         for file, (folder, takes) in named.items()
     )
 

@@ -50,7 +50,7 @@ def download(
     by_hand: list[Part] = []
     with _workplace(root) as workplace:
         for part in parts:
-            missing = [place for place in part.gives if not _is_there(root / place)]
+            missing = [place for place in part.gives if not _is_there(root, place, part)]
             result.present.extend(place for place in part.gives if place not in missing)
             if not missing:
                 continue
@@ -91,9 +91,10 @@ def _get(
         if found != part.checksum:
             raise DataError(f"{given} has {found}, expected {part.checksum}; delete it")
     records = _Records(root)
-    sha256 = digest(archive)
+    known = part.checksum or ""
+    sha256 = known if known.startswith("sha256:") else digest(archive)
     try:
-        if part.checksum is None:
+        if not known:
             records.compare(part, archive, sha256)
         if part.takes:
             takes = {inside: place for inside, place in part.takes.items() if place in missing}
@@ -158,9 +159,10 @@ def _workplace(root: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _is_there(place: Path) -> bool:
-    """Whether a file, or a folder that holds something, is at ``place``."""
-    return any(place.iterdir()) if place.is_dir() else place.exists()
+def _is_there(root: Path, place: str, part: Part) -> bool:
+    """Whether a file, or a folder that holds something, is where readers look for ``place``."""
+    found = [root / name for name in (place, *part.elsewhere.get(place, ()))]
+    return any(any(path.iterdir()) if path.is_dir() else path.exists() for path in found)
 
 
 def _silent(_label: str) -> AbstractContextManager[None]:

@@ -41,8 +41,8 @@ class Patience:
     """How often and how long to try; only tries in a row that brought under 1 MiB count."""
 
     tries: int = 5
-    timeout_s: float = 30.0
-    pause_s: float = 1.0
+    timeout_s: int | float = 30.0
+    pause_s: int | float = 1.0
     """Before the second try; doubled before each further one."""
     sleep: Callable[[float], None] = time.sleep
 
@@ -146,7 +146,7 @@ class _Part:
         """Bytes that are there."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def receive(self, timeout_s: float) -> None:
+    def receive(self, timeout_s: int | float) -> None:
         """Try once to get all that is missing; raises :class:`_Broken` where some still is."""
         have = self.have
         if self.size_bytes is not None and have == self.size_bytes:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from stackgan.data.examples import Progress
 from stackgan.errors import DataError
@@ -41,7 +41,8 @@ class _Member(NamedTuple):
     name: str
     kind: str
     """``file``, ``folder``, or ``other``: a link, a device."""
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], Any]
+    """Its bytes, to be read; a binary file that is no :class:`IO` by its class."""
 
 
 def unpack(
@@ -135,12 +136,12 @@ def _members(archive: Path, file: IO[bytes]) -> Iterator[_Member]:
             yield _Member(header.name, kind, _of_tar(bundle, header))
 
 
-def _of_zip(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+def _of_zip(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], Any]:
     return lambda: packed.open(entry)
 
 
-def _of_tar(bundle: tarfile.TarFile, header: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
-    def open_member() -> IO[bytes]:
+def _of_tar(bundle: tarfile.TarFile, header: tarfile.TarInfo) -> Callable[[], Any]:
+    def open_member() -> Any:
         opened = bundle.extractfile(header)
         if opened is None:
             raise tarfile.ReadError(f"{header.name!r} has no content")
@@ -154,7 +155,7 @@ def _place(archive: Path, name: str, takes: Mapping[str, str]) -> PurePosixPath 
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in name:
         raise DataError(f"{archive} holds {name!r}, a name that leads out of the folder")
-    for depth in (0, 1):
+    for depth in (0,) if path.parts[:1] == ("__MACOSX",) else (0, 1):  # macOS's shadow of a zip
         for inside, place in takes.items():
             wanted = PurePosixPath(inside).parts
             if path.parts[depth : depth + len(wanted)] == wanted:
@@ -175,4 +176,5 @@ def _scratch(workplace: Path) -> Iterator[Path]:
 
 
 def _phrase(error: Exception) -> str:
-    return str(error).lower() or type(error).__name__
+    first = str(error).partition("\n")[0].rstrip(":")  # tarfile tells a line for each compression
+    return first.lower() or type(error).__name__
