@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stackgan import __version__
+from stackgan.data.examples import plain
 from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model
 from stackgan.models.fold import fold_batchnorm, lower_precision
@@ -269,13 +270,20 @@ class StackGAN:
         return Drawn(torch.cat(sketches), torch.cat(pictures) if pictures else None)
 
     def unknown(self, captions: Sequence[str]) -> list[str]:
-        """Captions without a single word that the encoder saw in training."""
+        """Captions of which the encoder reads not a single word that it saw in training."""
         vocabulary = getattr(self.encoder, "vocabulary", None)
         if not vocabulary:
             return []
         from stackgan.text import words
 
-        return [c for c in dict.fromkeys(captions) if not vocabulary.intersection(words(c))]
+        read = getattr(self.encoder, "length", None)
+        different = dict.fromkeys(captions)
+        return [each for each in different if not vocabulary.intersection(words(each[:read]))]
+
+    def cut(self, captions: Sequence[str]) -> list[str]:
+        """Captions of more characters than the encoder reads; the rest has no effect."""
+        read = getattr(self.encoder, "length", None)
+        return [] if read is None else [each for each in captions if len(each.strip()) > read]
 
     def _passes(self, total: int, batch: int) -> list[slice]:
         """Which images go together: on a CPU every one by itself, which costs a few milliseconds.
@@ -359,14 +367,14 @@ def sampling_dtype(device: torch.device) -> torch.dtype:
 
 
 def check_captions(captions: str | Sequence[str]) -> list[str]:
-    """Captions as a list, each stripped; InputError where there is none or one is empty."""
+    """Captions as a list, plain and stripped; InputError where there is none or an empty one."""
     listed = [captions] if isinstance(captions, str) else list(captions)
     if not listed:
         raise InputError("no caption was given; expected at least one sentence")
     for place, caption in enumerate(listed):
-        if not isinstance(caption, str) or not caption.strip():
+        if not isinstance(caption, str) or not plain(caption).strip():
             raise InputError(f"caption {place + 1} is {caption!r}; expected a sentence")
-    return [caption.strip() for caption in listed]
+    return [plain(caption).strip() for caption in listed]
 
 
 def check_seed(seed: int, num_images: int = 1) -> None:

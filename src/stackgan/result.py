@@ -139,9 +139,14 @@ def file_names(captions: Sequence[str], seeds: Sequence[int]) -> list[str]:
 
 
 def slug(caption: str, words: int = 8, length: int = 60) -> str:
-    """The first words of a caption as a file name: lower case, hyphens, letters and digits."""
-    found = re.findall(r"[^\W_]+", caption.lower())[:words]
-    return "-".join(found)[:length].rstrip("-") or "picture"
+    """The first words of a caption as a file name: lower case, hyphens, letters and digits.
+
+    ``length`` is in characters; of scripts with three or four bytes each it takes fewer, as a disk
+    counts bytes.
+    """
+    found = re.findall(r"[^\W_]+", caption[:1000].lower())[:words]
+    cut = "-".join(found)[:length].encode()[: 2 * length].decode(errors="ignore")
+    return cut.rstrip("-") or "picture"
 
 
 def beside(sketch: Image.Image, picture: Image.Image) -> Image.Image:
@@ -160,7 +165,7 @@ def save_png(picture: Image.Image, path: Path, fields: dict[str, str]) -> None:
         info.add_text(key, value)
     buffer = BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
-    part = path.with_name(f".{path.name[:100]}.part-{os.getpid()}")
+    part = path.with_name(f".{slug(path.stem)}.part-{os.getpid()}")
     try:
         part.write_bytes(buffer.getvalue())
         os.replace(part, path)
@@ -192,7 +197,7 @@ def _wrap(
 ) -> list[str]:
     """Break ``text`` at spaces into at most three lines of ``width_px``, then an ellipsis."""
     lines = [""]
-    for word in text.split():
+    for word in _pieces(text[:1000]):
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and font.getlength(longer) > width_px:
             lines.append(word)
@@ -201,3 +206,9 @@ def _wrap(
     if len(lines) > 3:
         lines = [*lines[:2], f"{lines[2]} ..."]
     return lines
+
+
+def _pieces(text: str, length: int = 24) -> Iterator[str]:
+    """The words of ``text``; a longer one, or a script without spaces, in pieces."""
+    for word in text.split():
+        yield from (word[start : start + length] for start in range(0, len(word), length))

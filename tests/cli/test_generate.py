@@ -151,9 +151,16 @@ def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(generate, he
 
 def test_captions_files_that_are_empty_or_not_text_are_refused(generate, here):
     (here / "empty.txt").write_text("\n \n")
-    (here / "latin.txt").write_bytes("na\xefve".encode("latin-1"))
-    assert "holds no caption" in generate("--captions", "empty.txt").err
-    assert "not UTF-8" in generate("--captions", "latin.txt").err
+    (here / "binary.txt").write_bytes(bytes(range(256)))
+    (here / "folder.txt").mkdir()
+    for name, message in (
+        ("empty.txt", "holds no caption"),
+        ("binary.txt", "is not text"),
+        ("folder.txt", "is a directory"),
+    ):
+        done = generate("--captions", name)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.count("\n") == 1 and name in done.err and message in done.err
 
 
 def test_out_that_is_a_file_or_a_folder_in_the_way_is_said(generate, here):

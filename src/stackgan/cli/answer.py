@@ -13,12 +13,33 @@ def answer(text: str, as_json: Mapping[str, Any], json_wanted: bool) -> None:
     """Print ``text``, or ``as_json`` as one JSON object where ``--json`` was given."""
     if json_wanted:
         text = json.dumps(as_json, indent=2, ensure_ascii=False, default=_plain)
-    print(text, file=sys.stdout)
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    lines = map(printable, text.split("\n"))
+    print(_encodable("\n".join(lines), sys.stdout.encoding), file=sys.stdout)
 
 
 def warn(sentence: str) -> None:
     """Print one sentence of warning on stderr."""
-    print(f"stackgan: warning: {sentence}", file=sys.stderr)
+    say(f"warning: {sentence}")
+
+
+def say(sentence: str) -> None:
+    """Print one sentence on stderr, in one line."""
+    print(_encodable(f"stackgan: {printable(sentence)}", sys.stderr.encoding), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return one line with an escape for each character that a terminal would obey or not show.
+
+    Names of files and captions hold anything; raw, they could clear the screen.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    """Return ``text`` with escapes for what ``encoding`` does not have."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _plain(value: Any) -> Any:

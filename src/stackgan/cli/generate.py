@@ -21,6 +21,7 @@ from stackgan.cli.options import (
 from stackgan.cli.progress import bar
 
 if TYPE_CHECKING:
+    from stackgan.pipeline import StackGAN
     from stackgan.result import Result
 
 
@@ -64,6 +65,7 @@ def command(
     device: Device = "auto",
 ) -> None:
     """Draw pictures from captions. Every PNG carries caption, seed, model and version."""
+    from stackgan.data.examples import plain
     from stackgan.errors import InputError
 
     asked = list(captions or [])
@@ -74,7 +76,7 @@ def command(
             'no caption was given, such as `stackgan generate "a flower with pink petals"`'
         )
     for caption in asked:
-        if not caption.strip():
+        if not plain(caption).strip():
             raise InputError("a caption is empty; expected a sentence")
     one_file = out is not None and is_png(out)
     if out is not None and one_file:
@@ -85,12 +87,29 @@ def command(
     from stackgan.pipeline import StackGAN
 
     network = StackGAN.from_pretrained(model, device, encoder)
-    for caption in network.unknown(asked):
-        warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
+    warn_of(network, [plain(caption).strip() for caption in asked])
     with bar("drawing") as progress:
         result = network(asked, num_images, seed, stage, truncation, progress)
     paths = save(result, out, one_file, sketches)
     answer("\n".join(str(path) for path in paths), description(result, paths), json)
+
+
+def warn_of(network: StackGAN, captions: list[str]) -> None:
+    """One sentence where captions share no word with the training, one where they are cut."""
+    model = f"the model {network.name!r}"
+    if unknown := network.unknown(captions):
+        warn(f"{model} knows no word of {_first(unknown)}: what it draws is arbitrary")
+    if cut := network.cut(captions):
+        read = getattr(network.encoder, "length", 0)
+        warn(f"{model} reads {read} characters of a caption, so {_first(cut)} is cut")
+
+
+def _first(captions: list[str]) -> str:
+    """The first caption, shortened, and how many others there are."""
+    first = captions[0] if len(captions[0]) <= 60 else f"{captions[0][:57]}..."
+    others = len(dict.fromkeys(captions)) - 1
+    more = f" (and {others:,} {'other' if others == 1 else 'others'})" if others else ""
+    return f"{first!r}{more}"
 
 
 def save(result: Result, out: Path | None, one_file: bool, sketches: bool) -> list[Path]:

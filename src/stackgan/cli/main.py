@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from keyword import iskeyword
 from typing import Any
 
 import typer
 
 from stackgan import __version__
+from stackgan.cli.answer import say
 from stackgan.errors import StackGANError
 
 VERBS = {
@@ -27,6 +29,7 @@ VERBS = {
     "data": "List, check, prepare or draw data sets.",
     "encoder": "Train a text encoder, embed captions, caption photographs.",
     "train": "Train Stage-I, Stage-II or both on a data set.",
+    "import": "Import the authors' weights, encoders and embeddings.",
     "evaluate": "Measure a model against photographs.",
 }
 """Each verb's file in this folder and its line in ``--help``."""
@@ -96,10 +99,11 @@ def build_app(verb: str | None = None) -> typer.Typer:
         if name != verb:
             app.command(name, help=line)(_stub)
             continue
-        if find_spec(f"{__package__}.{name}") is None:
+        file = f"{__package__}.{name}{'_' * iskeyword(name)}"
+        if find_spec(file) is None:
             app.command(name, help=line)(_missing(name))
             continue
-        module = import_module(f"{__package__}.{name}")
+        module = import_module(file)
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, help=line)
         else:
@@ -124,7 +128,7 @@ def _missing(name: str) -> Callable[[], None]:
 
 def _say(sentence: str, code: int) -> int:
     try:
-        print(f"stackgan: {sentence}", file=sys.stderr)
+        say(sentence)
     except BrokenPipeError:
         code = code or 1
     return code

@@ -30,17 +30,17 @@ PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 def read_captions(path: str) -> list[str]:
     """Captions of a text file, one a line; ``-`` is standard input. Empty lines are skipped."""
+    from stackgan.data.examples import decode_text, plain
+
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"the captions file {path} cannot be read: {reason}") from None
-    captions = [line.strip() for line in text.splitlines() if line.strip()]
+    text = decode_text(data)
+    if text is None:
+        raise InputError(f"{path} is not text; expected a caption a line")
+    captions = [line for line in (plain(line).strip() for line in text.split("\n")) if line]
     if not captions:
         raise InputError(f"{path} holds no caption; expected one a line")
     return captions

@@ -60,10 +60,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Fault:
-    """A file of a data set that cannot be used, and why: one phrase without the path."""
+    """A file of a data set that cannot be used, and why: one phrase without the path.
+
+    ``about`` is the image that a faulty line speaks of, as it is written there; "" is any of them.
+    """
 
     path: Path
     problem: str
+    about: str | None = None
 
 
 def check_split(split: str) -> None:

@@ -35,6 +35,7 @@ from stackgan.data.metadata import METADATA_NAMES, Entry, read_metadata
 from stackgan.errors import DataError, InputError
 
 _LINK = "is a link to a folder, which is not followed: copy its images, or name them in metadata"
+_EXPECTED = "expected images with metadata.jsonl, metadata.csv or a .txt beside each image"
 _NO_CAPTIONS = ("readme", "license", "licence", "notes", "classes", "labels", "credits")
 
 
@@ -85,7 +86,10 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     named = {entry.file_name for entry in entries}
     files = _files(root)
     if _metadata(root) is not None:
-        unnamed = [name for name in files.images if name not in named]
+        named_in_vain = {fault.about for fault in found}
+        unnamed = [name for name in files.images if name not in named | named_in_vain]
+        if "" in named_in_vain:
+            unnamed = []
         found += [Fault(root / name, "has no line in the metadata") for name in unnamed]
     else:
         stems = {os.path.splitext(name)[0] for name in (*files.images, *files.unread)}
@@ -93,6 +97,8 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
             if stem not in stems:
                 found.append(Fault(root / name, "is a caption file without an image beside it"))
         found += [Fault(root / name, _LINK) for name in files.links]
+        if not captioned:
+            found.append(Fault(root, f"holds no caption; {_EXPECTED}{_perhaps(root, files)}"))
     for name in files.unread:
         if name not in named:
             found.append(Fault(root / name, UNREAD_SUFFIXES[_suffix(name)]))
@@ -112,10 +118,7 @@ def _entries(root: Path) -> tuple[list[Entry], list[Fault]]:
         return _as_on_disk(root, entries), found
     files = _files(root)
     if not files.images and not files.texts:
-        raise DataError(
-            f"{root} holds no images; expected images with metadata.jsonl, metadata.csv or a .txt "
-            f"beside each image{_perhaps(root, files)}"
-        )
+        raise DataError(f"{root} holds no images; {_EXPECTED}{_perhaps(root, files)}")
     entries, found = [], []
     for name in files.images:
         captions: tuple[str, ...] = ()
@@ -210,7 +213,7 @@ def _missing(root: Path, entries: list[Entry]) -> list[Fault]:
         where = f"; {entry.where} names it" if entry.where else ""
         name = entry.file_name
         near = meant.get(name.lower()) or meant.get(_loose(name))
-        hint = f", the folder has {near}" if near else ""
+        hint = f", the folder has {near}" if near and near != name else ""
         found.append(Fault(root / name, f"{no_file(root / name)}{where}{hint}"))
     return found
 
@@ -231,10 +234,7 @@ def _split_of(entry: Entry, by_column: bool, test_fraction: float | int, split_s
 
 def _nothing(root: Path, split: str, count: int, test_fraction: float | int) -> str:
     if not count:
-        return (
-            f"{root} holds no captioned image; expected metadata.jsonl, metadata.csv or a .txt "
-            f"beside each image{_perhaps(root, _files(root))}"
-        )
+        return f"{root} holds no captioned image; {_EXPECTED}{_perhaps(root, _files(root))}"
     return (
         f"{root} holds {count} captioned images and none of them is in the split {split!r}; give a "
         f"split column or another test_fraction than {test_fraction}"

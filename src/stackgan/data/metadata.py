@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -34,7 +35,14 @@ class Entry:
 
 
 class _Unusable(Exception):
-    """A line that cannot be used; the message is a phrase that follows "line 3"."""
+    """A line that cannot be used; the message is a phrase that follows "line 3".
+
+    ``about`` is the image it speaks of, "" where that may be any.
+    """
+
+    def __init__(self, problem: str, about: str | None = None) -> None:
+        super().__init__(problem)
+        self.about = about
 
 
 def read_metadata(path: Path) -> tuple[list[Entry], list[Fault]]:
@@ -54,13 +62,14 @@ def read_metadata(path: Path) -> tuple[list[Entry], list[Fault]]:
             known = entries.get(entry.file_name)
             entries[entry.file_name] = entry if known is None else _joined(known, entry)
         except _Unusable as problem:
-            found.append(Fault(path, f"line {line} {problem}"))
+            about = problem.about if isinstance(row, _Unusable) else _name_or_none(row)
+            found.append(Fault(path, f"line {line} {problem}", about))
     return list(entries.values()), found
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
     if text.lstrip().startswith("[") and isinstance(_json_or_none(text), list):
-        yield 1, _Unusable("begins one JSON list; expected an object a line, without brackets")
+        yield 1, _Unusable("begins one JSON list; expected an object a line, without brackets", "")
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -68,7 +77,8 @@ def _json_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield number, _Unusable(f"is not JSON: {error}")
+            name = re.search(r'"file_name"\s*:\s*"([^"]*)"', line)
+            yield number, _Unusable(f"is not JSON: {error}", name and name[1])
             continue
         if isinstance(row, dict):
             yield number, row
@@ -90,7 +100,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
     try:
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         if (problem := _header_problem(reader.fieldnames)) is not None:
-            yield 1, problem
+            yield 1, _Unusable(problem, "")
             return
         for row in reader:
             if not any(row.values()):
@@ -98,26 +108,30 @@ def _csv_rows(text: str) -> Iterator[tuple[int, _Row | _Unusable]]:
             if None in row:
                 yield (
                     reader.line_num,
-                    _Unusable("has more fields than the header; put captions in double quotes"),
+                    _Unusable(
+                        "has more fields than the header; put captions in double quotes",
+                        row.get("file_name"),
+                    ),
                 )
             else:
                 yield reader.line_num, dict(row)
     except csv.Error as error:
         hint = "; is a double quote never closed?" if text.count('"') % 2 else ""
-        yield reader.line_num, _Unusable(f"is not CSV, nor read any further: {error}{hint}")
+        problem = f"is not CSV, nor read any further: {error}{hint}"
+        yield reader.reader.line_num, _Unusable(problem, "")
 
 
-def _header_problem(columns: Sequence[str]) -> _Unusable | None:
+def _header_problem(columns: Sequence[str]) -> str | None:
     """Return why no row below these columns can be used, once for the whole file."""
     for column in ("file_name", "text"):
         if column not in columns:
             names = ", ".join(columns)
-            return _Unusable(
+            return (
                 f"names no column {column}; it has {_short(names) or 'nothing'}; expected "
                 "file_name and text"
             )
         if columns.count(column) > 1:
-            return _Unusable(
+            return (
                 f"names the column {column} {columns.count(column)} times; several captions of an "
                 "image are several rows"
             )
@@ -153,9 +167,18 @@ def _file_name(found: object) -> str:
     if not isinstance(found, str) or not found.strip() or "\0" in found:
         raise _Unusable(f"has the file_name {_said(found)}; expected the name of an image")
     name = os.path.normpath(found.strip().replace("\\", "/")).replace("\\", "/")
+    if max(map(len, name.split("/"))) > 255:
+        raise _Unusable(f"has the file_name {_said(found)}; expected the name of an image")
     if name.startswith(("/", "../")) or name in (".", "..") or PureWindowsPath(name).drive:
         raise _Unusable(f"names {_said(found)}, which is not inside the folder")
     return name
+
+
+def _name_or_none(row: _Row) -> str | None:
+    try:
+        return _file_name(row.get("file_name"))
+    except _Unusable:
+        return None
 
 
 def _captions(found: object) -> tuple[str, ...]:
