@@ -150,16 +150,23 @@ def judge_sketches(judge: Judge, samples: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def judge_pictures(judge: Judge, samples: dict[str, Tensor]) -> dict[str, Any]:
-    """256x256: Stage-II against its own sketches enlarged, both against held-out photographs."""
+    """256x256: Stage-II against its own sketches enlarged, both against held-out photographs.
+
+    Beside KID the SWD, which knows no network: a Stage-II that was trained against a relative of
+    the judge must not please the judge alone.
+    """
     known = judge.real(256, "test")
     enlarged = resized(samples["own_sketches"], 256, LANCZOS)
     stage2 = kid(judge.features(samples["pictures"], "pictures"), known)
     lanczos = kid(judge.features(enlarged, "own sketches enlarged"), known)
+    photographs = judge.photographs(256, "test").pixels
     return {
         "n": len(samples["pictures"]),
         "kid": stage2,
         "kid_sketches_by_lanczos": lanczos,
         "ratio": stage2 / lanczos,
+        "swd": swd(samples["pictures"], photographs, SEED),
+        "swd_sketches_by_lanczos": swd(enlarged, photographs, SEED),
         "kid_halves_of_real": kid(known[::2], known[1::2]),
     }
 
