@@ -49,12 +49,18 @@ def find_encoder(name_or_path: str | Path) -> TextEncoder:
     return matching_encoder(folder, read_config(folder), None)
 
 
-def travels(encoder: TextEncoder, at_any_size: bool = False) -> bool:
-    """Whether the encoder's own file goes into the model folder."""
+def describe(encoder: TextEncoder, at_any_size: bool = False) -> dict[str, Any]:
+    """What ``config.json`` keeps of an encoder; ``file`` is None where it does not travel."""
     size = getattr(encoder, "file_bytes", None)
-    if size is None or not hasattr(encoder, "save"):
-        return False
-    return at_any_size or size() <= MOST_ENCODER_BYTES
+    can = size is not None and hasattr(encoder, "save")
+    inside = can and (at_any_size or size() <= MOST_ENCODER_BYTES)
+    return {
+        "name": encoder.name,
+        "dim": encoder.dim,
+        "sha256": encoder.sha256,
+        "file": ENCODER if inside else None,
+        "source": None if inside else getattr(encoder, "source", None),
+    }
 
 
 def matching_encoder(

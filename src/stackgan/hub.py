@@ -209,7 +209,7 @@ def save_model(
     name, sha256 and source are kept.
     """
     from stackgan import __version__
-    from stackgan.encoders import travels
+    from stackgan.encoders import describe
 
     folder = Path(folder)
     _finish_swap(folder)
@@ -227,8 +227,8 @@ def save_model(
         for file, judge in judges.items():
             if judge is not None:
                 save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
-        inside = travels(encoder, at_any_size=keep_encoder)
-        if inside:
+        kept_encoder = describe(encoder, at_any_size=keep_encoder)
+        if kept_encoder["file"]:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:
             (fresh / CARD).write_text(card, encoding="utf-8")
@@ -237,13 +237,7 @@ def save_model(
             "name": name or model_name(folder),
             "version": __version__,
             "architecture": dict(architecture),
-            "encoder": {
-                "name": encoder.name,
-                "dim": encoder.dim,
-                "sha256": encoder.sha256,
-                "file": ENCODER if inside else None,
-                "source": None if inside else getattr(encoder, "source", None),
-            },
+            "encoder": kept_encoder,
             "training": dict(training or {}),
             "scores": dict(scores or {}),
             "files": {
