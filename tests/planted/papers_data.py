@@ -33,7 +33,7 @@ DEFECTS = [
         "x = min(max(left + width / 2 - across / 2, 0.0), size[0] - across)",
         "x = min(max(left + width / 2 - across / 2, 0.0), float(size[0]))",
         "the paper's crop is moved inside",
-        _SHARE,
+        "test_what_is_cut_out_is_a_square_wherever_the_box_fits_into_one",
     ),
     _crop(
         "BOX_REACH = 0.75",
@@ -103,7 +103,7 @@ DEFECTS = [
     ),
     _cub(
         "_NAME.fullmatch(name)), None)",
-        'name == ""), None)',
+        "name), None)",
         "no photograph outside the folder is read",
         "test_a_pickle_of_anything_but_names_is_refused_and_never_run",
     ),
