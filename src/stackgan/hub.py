@@ -217,10 +217,8 @@ def save_model(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        both = {f"stage1.{key}": value for key, value in stage1.state_dict().items()}
-        if stage2 is not None:
-            both |= {f"stage2.{key}": value for key, value in stage2.state_dict().items()}
-        save_file(_compact(both, dtype), fresh / GENERATOR, {"format": FORMAT})
+        stages = nn.ModuleDict({"stage1": stage1} | ({"stage2": stage2} if stage2 else {}))
+        save_file(_compact(stages.state_dict(), dtype), fresh / GENERATOR, {"format": FORMAT})
         judges = {DISCRIMINATOR: discriminator}
         if stage2 is not None:
             judges[STAGE1_DISCRIMINATOR] = stage1_discriminator
@@ -241,9 +239,7 @@ def save_model(
             "training": dict(training or {}),
             "scores": dict(scores or {}),
             "files": {
-                path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-                for path in sorted(fresh.iterdir())
-                if path.name != CARD
+                path.name: _facts(path) for path in sorted(fresh.iterdir()) if path.name != CARD
             },
         }
         write_json(fresh / CONFIG, config)
@@ -354,6 +350,10 @@ def _finish_swap(folder: Path) -> None:
 def _older(folder: Path) -> Path:
     """Where the older folder lies between the two renames of a save."""
     return folder.with_name(f".{folder.name}.old") if folder.name else folder
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 def _flush(path: Path) -> None:
