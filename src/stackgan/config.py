@@ -265,7 +265,7 @@ def load_settings(
     if file is not None:
         try:
             _merge(merged, tomllib.loads(file.read_text("utf-8")))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             raise InputError(f"the settings file {file} cannot be read: {error}") from None
     for assignment in assignments or []:
         _merge(merged, _parse_assignment(assignment))
@@ -298,7 +298,7 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
         raise InputError(f"--set takes key=value, such as stage1.steps=4000, not {assignment!r}")
     try:
         value: Any = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, a number of thousands of digits, too deep
         value = None if text.strip() == "none" else text.strip()
     for part in reversed(key.strip().split(".")):
         value = {part: value}

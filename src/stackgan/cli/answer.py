@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,18 @@ def _encodable(text: str, encoding: str | None) -> str:
     """Return ``text`` with escapes for what ``encoding`` does not have."""
     encoding = encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole or not there: a temporary one beside it, then a rename."""
+    part = path.with_name(f".{path.name[:80]}.part-{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -40,7 +40,7 @@ def command(
     import json
 
     from stackgan import StackGAN
-    from stackgan.cli.answer import answer
+    from stackgan.cli.answer import answer, write_text
     from stackgan.cli.progress import bar
     from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
@@ -70,5 +70,5 @@ def command(
             progress=progress,
         )
     if out is not None:
-        out.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+        write_text(out, json.dumps(report.as_json(), indent=2) + "\n")
     answer(report.as_text(), report.as_json(), as_json)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,6 +130,7 @@ def _build(
     shape = (len(images), size_px, size_px, 3)
     with _written_whole(path) as unfinished:
         pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
+        _reserve(unfinished)
         try:
             with threaded(fill, range(len(images))) as filled:
                 for done, _ in enumerate(filled, start=1):
@@ -140,6 +143,21 @@ def _build(
     with _written_whole(_record(path)) as unfinished:
         recorded = {"format": FORMAT, "fingerprint": fingerprint}
         unfinished.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
+
+
+def _reserve(path: Path) -> None:
+    """Give a mapped file all its room now: on a full disk a later write would kill the process."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path.parent)) from None
+            return
+        file.seek(0, os.SEEK_END)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent))
 
 
 @contextmanager

@@ -88,7 +88,12 @@ def draw(root: Path, seed: int = 0, count: int = 2000, progress: Progress | None
         lines.append(json.dumps({"file_name": name, **entry, "split": split}))
         if progress is not None:
             progress(number + 1, count)
-    (root / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial = root / "metadata.jsonl.partial"
+    try:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        partial.replace(root / "metadata.jsonl")
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def draw_one(

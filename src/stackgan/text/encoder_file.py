@@ -40,8 +40,11 @@ def write_file(path: Path, data: bytes) -> Path:
     file = path if path.suffix == ".safetensors" else path / FILE_NAME
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(file)
+    try:
+        partial.write_bytes(data)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     return file
 
 

@@ -96,9 +96,12 @@ def write_metadata(file: Path, entries: Sequence[Entry]) -> None:
     """Write ``metadata.jsonl``, one line an entry, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
-    with partial.open("w", encoding="utf-8") as opened:
-        for entry in entries:
-            row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
-            row = {key: value for key, value in row.items() if value is not None}
-            opened.write(json.dumps(row, ensure_ascii=False) + "\n")
-    partial.replace(file)
+    try:
+        with partial.open("w", encoding="utf-8") as opened:
+            for entry in entries:
+                row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
+                row = {key: value for key, value in row.items() if value is not None}
+                opened.write(json.dumps(row, ensure_ascii=False) + "\n")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -174,9 +174,12 @@ def cached_features(cache: PixelCache, progress: Progress | None = None) -> Tens
             progress(min(start + 64, count), count)
     features = torch.cat(parts)
     partial = file.with_suffix(".partial")
-    with partial.open("wb") as opened:
-        np.savez(opened, features=features.numpy(), pixels_sha256=np.array(checksum))
-    partial.replace(file)
+    try:
+        with partial.open("wb") as opened:
+            np.savez(opened, features=features.numpy(), pixels_sha256=np.array(checksum))
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     return features
 
 
