@@ -167,14 +167,23 @@ def _found(name: str | None) -> str | None:
 
 
 def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
-    """Answer with what the run would cost, measured on a few small steps."""
+    """Answer with what the run would read and cost, measured on a few small steps."""
+    from stackgan.data import read_examples
     from stackgan.training.estimate import estimate_stage
 
+    examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
+    found = {
+        "photographs": len(examples),
+        "captions": sum(len(example.captions) for example in examples),
+    }
     settings = plan.settings.model_dump(mode="json")
     costs = {
         f"stage{number}": estimate_stage(plan.settings, number, device) for number in plan.stages
     }
     lines = [f"{name} = {value}" for name, value in _flat(settings)]
+    lines.append(
+        f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"
+    )
     for name, cost in costs.items():
         lines.append(
             f"{name}: generator {cost['generator'] / 1e6:.2f}M and discriminator "
@@ -182,7 +191,7 @@ def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
             f"{cost['step_s']:.2f} s = {cost['hours']:.1f} hours, "
             f"{cost['memory_bytes'] / 2**30:.1f} GiB of memory on {device}"
         )
-    answer("\n".join(lines), {"settings": settings, **costs}, json_wanted)
+    answer("\n".join(lines), {"settings": settings, "data": found, **costs}, json_wanted)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -46,7 +46,8 @@ def read(
 
     Where no ``split`` column decides, a file is a test file by a hash of ``split_seed`` and its
     name: about ``test_fraction`` of the files, and the same ones when files are added. With the
-    column, an empty field means ``train``. Images without a caption are left out. Raises
+    column, an empty field means ``train``. Images without a caption are left out, and so is a class
+    that is the only one. Raises
     :class:`DataError` naming file and line for metadata that cannot be used and for a missing
     image, :class:`InputError` for options out of range.
     """
@@ -56,7 +57,8 @@ def read(
     entries, found = _entries(root)
     found += _missing(root, entries)
     if found:
-        more = f" (and {len(found) - 1} more faults)" if len(found) > 1 else ""
+        others = len(found) - 1
+        more = f" (and {others} more {'fault' if others == 1 else 'faults'})" if others else ""
         raise DataError(
             f"{found[0].path} {found[0].problem}{more}; `stackgan data check folder --root {root}` "
             "names every such file"
@@ -70,6 +72,8 @@ def read(
     ]
     if not examples:
         raise DataError(_nothing(root, split, len(captioned), test_fraction))
+    if len({example.class_name for example in examples}) == 1:  # nothing to tell it apart from
+        examples = [replace(example, class_name=None) for example in examples]
     return examples
 
 
@@ -214,7 +218,7 @@ def _missing(root: Path, entries: list[Entry]) -> list[Fault]:
         name = entry.file_name
         near = meant.get(name.lower()) or meant.get(_loose(name))
         hint = f", the folder has {near}" if near and near != name else ""
-        found.append(Fault(root / name, f"{no_file(root / name)}{where}{hint}"))
+        found.append(Fault(root / name, f"{no_file(root / name)}{where}{hint}", near))
     return found
 
 
