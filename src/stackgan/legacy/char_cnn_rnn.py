@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from stackgan.errors import ModelError
+from stackgan.hub import file_sha256
 from stackgan.legacy import torch7
 from stackgan.legacy.pth import read_pth
 from stackgan.legacy.torch7 import LuaObject, Table, walk
@@ -44,6 +45,7 @@ def to_encoder(path: Path, state: dict[str, Tensor]) -> CharCnnRnn:
             raise ModelError(f"{path}: tensor {key!r} holds numbers that are not finite")
     encoder = CharCnnRnn.from_published(state, str(path))
     encoder.name = path.stem
+    encoder.notes["imported"] = f"{path.name}, sha256 {file_sha256(path)}"
     return encoder
 
 

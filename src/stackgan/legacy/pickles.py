@@ -20,7 +20,7 @@ from stackgan.legacy.torch7 import Table, Tensor
 from stackgan.safe_pickle import load
 from stackgan.text.precomputed import Precomputed
 
-Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 _NAME = re.compile(r"(?![./\\])[^\\\0:]{1,400}\Z")
 
 

@@ -13,7 +13,7 @@ import re
 import struct
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +44,7 @@ _TENSORS = {f"torch.{name}Tensor": f"torch.{name}Storage" for name in _KINDS}
 _STORAGES = {f"torch.{name}Storage": np.dtype(f"<{code}") for name, code in _KINDS.items()}
 _HABITUAL = {"accUpdateGradParameters"}  # a function that nn.Module:share leaves in its modules
 
-Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Table:
@@ -111,17 +111,6 @@ def read_t7(path: Path) -> Any:
 def is_t7(start: bytes) -> bool:
     """Whether a file that starts so may be a ``.t7``: a table or an object, binary or ascii."""
     return start[:4] in (b"\3\0\0\0", b"\4\0\0\0") or start[:2] in (b"3\n", b"4\n")
-
-
-class _Source(Protocol):
-    position: int
-
-    def whole(self) -> int: ...
-    def wholes(self, count: int) -> list[int]: ...
-    def long(self) -> int: ...
-    def double(self) -> float: ...
-    def characters(self, count: int) -> bytes: ...
-    def numbers(self, dtype: np.dtype[Any], count: int) -> Array: ...
 
 
 class _Binary:
@@ -206,6 +195,7 @@ class _Ascii:
         return np.fromiter((read(self._word()) for _ in range(count)), dtype, count)
 
 
+_Source = _Binary | _Ascii
 _Step = Generator[None, Any, Any]
 
 
