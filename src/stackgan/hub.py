@@ -217,7 +217,7 @@ def save_model(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        stages = nn.ModuleDict({"stage1": stage1} | ({"stage2": stage2} if stage2 else {}))
+        stages = nn.ModuleDict({"stage1": stage1} | ({} if stage2 is None else {"stage2": stage2}))
         save_file(_compact(stages.state_dict(), dtype), fresh / GENERATOR, {"format": FORMAT})
         judges = {DISCRIMINATOR: discriminator}
         if stage2 is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import warnings
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -42,10 +42,10 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
         raise ModelError(f"{path} cannot be read as word vectors: {reason.lower()}") from None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedIOBase:
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
-    return cast("BinaryIO", gzip.open(path) if zipped else path.open("rb"))
+    return gzip.GzipFile(path) if zipped else path.open("rb")
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
@@ -66,7 +66,7 @@ def _is_text(line: bytes, dim: int) -> bool:
 
 
 def _text(
-    path: Path, file: BinaryIO, first: bytes, size: tuple[int, int] | None
+    path: Path, file: BufferedIOBase, first: bytes, size: tuple[int, int] | None
 ) -> tuple[list[str], np.ndarray]:
     dim = size[1] if size else len(first.split()) - 1
     if dim < 1 or not _is_text(first, dim):
@@ -110,7 +110,7 @@ def _numbers(path: Path, fields: list[list[bytes]], dim: int, first: int) -> np.
 
 
 def _binary(
-    path: Path, file: BinaryIO, start: bytes, size: tuple[int, int]
+    path: Path, file: BufferedIOBase, start: bytes, size: tuple[int, int]
 ) -> tuple[list[str], np.ndarray]:
     """word2vec's binary format: each word, a space, and little-endian float32s."""
     count, dim = size
