@@ -92,6 +92,9 @@ class Architecture(_Frozen):
     biases: Literal["none", "score", "first"] = "first"
     """Convolutions that have one under batch normalisation: none (TF); the discriminators' scores
     (PT); these and Stage-II's first."""
+    arithmetic: Literal["fast", "literal"] = "fast"
+    """How the same functions are computed: fast, or operation by operation as the published PyTorch
+    code does, so that its numbers come out to the last bits (slower)."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Architecture:
@@ -129,8 +132,9 @@ class StageSettings(_Frozen):
     """The rates halve every so many epochs; 0: never. Paper: 100."""
     decay_from: float = Field(1.0, ge=0, le=1)
     """From this share of the steps on the rates fall linearly to a hundredth (modern)."""
-    loss: Literal["minimax", "logistic", "hinge"] = "minimax"
-    """minimax: log(1 - D) to the letter; logistic: non-saturating."""
+    loss: Literal["minimax", "logistic", "sigmoid", "hinge"] = "minimax"
+    """minimax: log(1 - D) to the letter; logistic: non-saturating, on logits (TF); sigmoid: the
+    same on probabilities, which saturate (PT)."""
     conditional_weight: float = Field(1.0, ge=0)
     """Weight of the head that reads the caption, for D and G alike; the other head's is 1."""
     heads: Literal["apart", "together"] = "apart"

@@ -31,7 +31,23 @@ def transposed_kernel(weight: Tensor) -> Tensor:
     return kernel.view(in_channels, out_channels, 4, 4)
 
 
-class UpConv(nn.Conv2d):
+class Arranged(nn.Module):
+    """A part that can compute its function fast, or operation by operation as published.
+
+    The two differ in their last bits, which a few training steps make visible: a unit that falls to
+    the other side of zero passes its gradient or not. On a CPU batch normalisation's sums are also
+    less exact in the channels-last layout that the fast way uses.
+    """
+
+    literal = False
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """How the feature maps lie in memory."""
+        return torch.contiguous_format if self.literal else torch.channels_last
+
+
+class UpConv(Arranged, nn.Conv2d):
     """Nearest x2, then a 3x3 convolution, computed as one transposed convolution.
 
     Paper: section 3.5, "nearest-neighbor upsampling followed by a 3x3 stride 1 convolution".
@@ -44,6 +60,8 @@ class UpConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, 2H, 2W]."""
+        if self.literal:
+            return self.plain(input)
         kernel = transposed_kernel(self.weight)
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
@@ -192,7 +210,7 @@ class MinibatchDeviation(nn.Module):
         return torch.cat([x, deviation.expand(batch, 1, *x.shape[2:])], dim=1)
 
 
-class JointLogits(nn.Module):
+class JointLogits(Arranged):
     """Image features joined with a replicated text code, to one logit an image.
 
     Paper: section 3.5: the 128-d text code is repeated over 4x4, a 1x1 convolution learns image and
@@ -231,16 +249,28 @@ class JointLogits(nn.Module):
 
     def forward(self, features: Tensor, text: Tensor | None) -> Tensor:
         """Map features [B, F, 4, 4] and text [B, N] (or None) to logits [B], float32."""
-        joint = self.image(features)
-        if self.text is not None and text is not None:
-            if self.kernel > 1:
-                text = text[:, :, None, None].expand(-1, -1, *features.shape[2:])
-                joint = joint + self.text(text)
-            else:
-                joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
+        if self.text is None or text is None:
+            joint = self.image(features)
+        elif self.literal:
+            joint = self._joined(features, text)
+        elif self.kernel > 1:
+            spread = text[:, :, None, None].expand(-1, -1, *features.shape[2:])
+            joint = self.image(features) + self.text(spread)
+        else:
+            joint = self.image(features)
+            joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
         joint = F.leaky_relu(self.norm(joint), 0.2)
         logits: Tensor = self.score(joint).flatten().float()
         return logits
+
+    def _joined(self, features: Tensor, text: Tensor) -> Tensor:
+        """The one convolution over features and repeated text that :meth:`forward` splits."""
+        image, code = self.get_parameter("image.weight"), self.get_parameter("text.weight")
+        weight = torch.cat([image, code.view(len(code), -1, self.kernel, self.kernel)], dim=1)
+        spread = text[:, :, None, None].expand(-1, -1, *features.shape[2:]).to(features.dtype)
+        joined = torch.cat([features, spread], dim=1)
+        bias = getattr(self.image, "bias", None)
+        return F.conv2d(joined, weight, bias, padding=self.kernel // 2)
 
 
 class ScoreLogits(nn.Module):

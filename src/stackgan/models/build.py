@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import nn
 
 from stackgan.config import Architecture
 from stackgan.errors import InputError
+from stackgan.models.blocks import Arranged
 from stackgan.models.conditioning import EpsKind
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Arranged)
 
 
 def build_stage1(architecture: Architecture) -> Stage1Generator:
@@ -30,7 +33,7 @@ def build_stage1(architecture: Architecture) -> Stage1Generator:
         plan=a.stage1_generator,
         eps=_eps(a),
     )
-    return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return _arranged(generator, architecture)
 
 
 def build_stage2(architecture: Architecture) -> Stage2Generator:
@@ -51,7 +54,7 @@ def build_stage2(architecture: Architecture) -> Stage2Generator:
         text=a.stage2_text,
         first_bias=a.biases == "first",
     )
-    return generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return _arranged(generator, architecture)
 
 
 def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Discriminator:
@@ -78,7 +81,15 @@ def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Dis
         alone=a.unconditional_head,
         score_bias=a.biases != "none",
     )
-    return discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return _arranged(discriminator, architecture)
+
+
+def _arranged(network: AnyNetwork, architecture: Architecture) -> AnyNetwork:
+    """Choose how ``network`` computes, and lay out its weights for it."""
+    for module in network.modules():
+        if isinstance(module, Arranged):
+            module.literal = architecture.arithmetic == "literal"
+    return network.to(memory_format=network.layout)  # type: ignore[call-overload,no-any-return]
 
 
 def _eps(architecture: Architecture) -> EpsKind:

@@ -35,6 +35,11 @@ class Gaussian(NamedTuple):
         terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
         return 0.5 * terms.sum(dim=1).mean()
 
+    def mean_kl_to_standard(self) -> Scalar:
+        """The same KL averaged over C as well, as both of the authors' codes have it."""
+        terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
+        return 0.5 * terms.mean()
+
 
 class ConditioningAugmentation(nn.Module):
     """A fully connected layer from the embedding to mean and log-variance. Paper: section 3.2.

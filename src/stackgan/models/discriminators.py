@@ -9,11 +9,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from stackgan.models.blocks import (
+    Arranged,
     DownBlock,
     JointLogits,
     MinibatchDeviation,
@@ -35,7 +35,7 @@ class Features(NamedTuple):
     patches: FeatureMap  # [B, F', 32, 32], read by a head that judges patches
 
 
-class Discriminator(nn.Module):
+class Discriminator(Arranged):
     """Image to 8 ``width`` maps of 4x4, joined with the compressed text to a logit.
 
     Paper: section 3.5: down blocks to 4x4, the text compressed to Nd = 128 by a fully connected
@@ -122,7 +122,7 @@ class Discriminator(nn.Module):
 
     def features(self, images: Images) -> Features:
         """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
-        x = images.contiguous(memory_format=torch.channels_last)
+        x = images.contiguous(memory_format=self.layout)
         patches = x = self.down[:-3](x)  # [B, F', 32, 32]
         x = self.compress(self.down[-3:](x))
         return Features(x if self.deviation is None else self.deviation(x), patches)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stackgan.models.blocks import ModulatedUpBlock, UpBlock, UpConv
+from stackgan.models.blocks import Arranged, ModulatedUpBlock, UpBlock, UpConv
 from stackgan.models.bottleneck import BottleneckBlock, BottleneckUpBlock
 from stackgan.models.conditioning import (
     ConditioningAugmentation,
@@ -28,7 +28,7 @@ class Generated(NamedTuple):
     gaussian: Gaussian | None  # None where a Stage-II reads no text
 
 
-class Stage1Generator(nn.Module):
+class Stage1Generator(Arranged):
     """Embedding and noise to a 64x64 sketch. Paper: section 3.3, figure 2 (upper half).
 
     [condition, noise] -> fully connected -> 8 ``width`` maps of 4x4 -> four up blocks that halve
@@ -100,15 +100,24 @@ class Stage1Generator(nn.Module):
         gaussian = self.conditioning(embedding)
         eps = self.conditioning.chance(eps)
         latent = torch.cat([gaussian.sample(eps), noise], dim=1)
-        x = self.project_norm(self.project(latent))
+        x = self.project_norm(self._project(latent))
         if self.first is None:
             x = torch.relu(x)
-        x = x.view(-1, self.first_width, 4, 4).contiguous(memory_format=torch.channels_last)
+        x = x.view(-1, self.first_width, 4, 4).contiguous(memory_format=self.layout)
         if self.first is not None:
             x = self.first(x)
         for block in self.blocks:
             x = block(x, latent) if self.modulated else block(x)
         return Generated(self._paint(x), gaussian)
+
+    def _project(self, latent: Tensor) -> Tensor:
+        """The fully connected layer; as published its sums begin with the noise."""
+        if not self.literal:
+            projected: Tensor = self.project(latent)
+            return projected
+        shift = self.noise_dim
+        weight = self.project.weight.roll(shift, 1)
+        return nn.functional.linear(latent.roll(shift, 1), weight, self.project.bias)
 
     def _paint(self, x: Tensor) -> Images:
         return torch.tanh(self.rgb(x).float())

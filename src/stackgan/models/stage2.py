@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stackgan.models.blocks import ResidualBlock, UpBlock
+from stackgan.models.blocks import Arranged, ResidualBlock, UpBlock
 from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind, EpsKind
 from stackgan.models.stage1 import Generated
 from stackgan.tensors import Condition, Embedding, Images, Resized
@@ -17,7 +17,7 @@ from stackgan.tensors import Condition, Embedding, Images, Resized
 OutputKind = Literal["rgb", "residual"]
 
 
-class Stage2Generator(nn.Module):
+class Stage2Generator(Arranged):
     """A sketch and the caption's embedding to a 256x256 (or 128x128) picture.
 
     Paper: section 3.4, figure 2 (lower half): the sketch is down-sampled to 16x16, joined with this

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from stackgan.tensors import AnyLogits, Images, Logits, Resized, Scalar
 
-LossKind = Literal["minimax", "logistic", "hinge"]
+LossKind = Literal["minimax", "logistic", "sigmoid", "hinge"]
 
 
 class DiscriminatorLoss(NamedTuple):
@@ -33,16 +33,31 @@ class DiscriminatorLoss(NamedTuple):
 
 def called_real(logits: AnyLogits, kind: LossKind) -> Scalar:
     """The loss of logits that should say "real": -log sigmoid, or hinge max(0, 1 - logit)."""
+    if kind == "sigmoid":
+        return on_probabilities(logits, 1.0)
     return F.relu(1 - logits).mean() if kind == "hinge" else F.softplus(-logits).mean()
 
 
 def called_fake(logits: AnyLogits, kind: LossKind) -> Scalar:
     """The loss of logits that should say "fake": -log(1 - sigmoid), or hinge max(0, 1 + logit)."""
+    if kind == "sigmoid":
+        return on_probabilities(logits, 0.0)
     return F.relu(1 + logits).mean() if kind == "hinge" else F.softplus(logits).mean()
 
 
+def on_probabilities(logits: AnyLogits, target: float) -> Scalar:
+    """Binary cross-entropy of sigmoid(logits): the logistic loss while the sigmoid is not 0 or 1.
+
+    Differs: not in the paper; the authors' PyTorch code takes the sigmoid first, so that from
+    logits of about 17 on (in float32) a wrong answer costs 100 nats and teaches nothing.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        probability = logits.float().sigmoid()
+        return F.binary_cross_entropy(probability, torch.full_like(probability, target))
+
+
 def discriminator_loss(
-    real: Logits, wrong: Logits, fake: Logits, kind: LossKind
+    real: Logits, wrong: AnyLogits, fake: Logits, kind: LossKind
 ) -> DiscriminatorLoss:
     """Grade the conditional head. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     return DiscriminatorLoss(
@@ -69,13 +84,13 @@ def generator_loss(fake: AnyLogits, kind: LossKind) -> Scalar:
     """What the generator pays for its fakes' logits.
 
     ``minimax`` is log(1 - D) to the letter (Paper: equations 4 and 6), ``logistic`` the
-    non-saturating -log D, ``hinge`` the mean of -D.
+    non-saturating -log D (``sigmoid`` on probabilities), ``hinge`` the mean of -D.
     """
     if kind == "minimax":
         return -F.softplus(fake).mean()
     if kind == "hinge":
         return -fake.mean()
-    return F.softplus(-fake).mean()
+    return called_real(fake, kind)
 
 
 def gradient_penalty(images: Images, logits: AnyLogits) -> Scalar:

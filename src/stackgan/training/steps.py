@@ -18,7 +18,7 @@ from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, FeatureMap, Images, Pixels, Resized, Scalar, to_images
-from stackgan.training.augment import augment, crop
+from stackgan.training.augment import augment, shift
 from stackgan.training.losses import (
     discriminator_loss,
     generator_loss,
@@ -109,10 +109,11 @@ def make_stage(
     bf16: bool = False,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
+    fused = not generator.literal
 
     def adam(lr: float, *networks: nn.Module) -> torch.optim.Optimizer:
         weights = [p for network in networks for p in network.parameters() if p.requires_grad]
-        return torch.optim.Adam(weights, lr, settings.betas, fused=True)
+        return torch.optim.Adam(weights, lr, settings.betas, fused=fused)
 
     average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
     if sketcher is not None:
@@ -202,18 +203,18 @@ def _sketches(
         with torch.set_grad_enabled(learns), statistics:
             noise, eps = drawn(sketcher.noise_dim), drawn(sketcher.condition_dim)
             parts.append(sketcher(embedding[pairs:], noise[pairs:], eps[pairs:]).images)
-    return torch.cat(parts).contiguous(memory_format=torch.channels_last), pairs
+    return torch.cat(parts).contiguous(memory_format=stage.generator.layout), pairs
 
 
 def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
     """Add the feature maps that the projected discriminator reads, with their gradients.
 
-    Only of images made from noise or sketches: a refined photograph has its own to equal. A random
-    part of them is shown: at a fixed place the network's strides would be painted as a grid.
+    Only of images made from noise or sketches: a refined photograph has its own to equal. They are
+    shown at a random place: at a fixed one the network's strides would be painted as a grid.
     """
     if stage.projected is None or fakes.pairs == len(fakes.images):
         return fakes
-    shown = crop(fakes.images[fakes.pairs :], random)
+    shown = shift(fakes.images[fakes.pairs :], random)
     return fakes._replace(maps=stage.projected.maps(shown))
 
 
@@ -250,7 +251,7 @@ def _update_discriminator(
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
         with torch.no_grad():
-            maps = stage.projected.maps(crop(real[fakes.pairs :], random))
+            maps = stage.projected.maps(shift(real[fakes.pairs :], random))
         real_logits = stage.projected(maps)
         fake_logits = stage.projected([x.detach() for x in fakes.maps])
         loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stackgan.config import StageSettings
 from stackgan.models.conditioning import ConditioningAugmentation, Gaussian
 from stackgan.models.discriminators import Discriminator, Features
-from stackgan.tensors import AnyLogits, Embedding, Images, Logits, Scalar
+from stackgan.tensors import AnyLogits, Embedding, Images, Scalar
 from stackgan.training.losses import (
     DiscriminatorLoss,
     called_fake,
@@ -26,8 +26,8 @@ from stackgan.training.losses import (
 
 def text_of(
     discriminator: Discriminator, embedding: Embedding, gaussian: Gaussian | None
-) -> Embedding:
-    """What ``discriminator`` reads as text: the embedding, or the generator's mean.
+) -> Tensor:
+    """What ``discriminator`` reads as text: the embedding [B, E], or the generator's mean [B, C].
 
     Differs: not in the paper; the mean, without its gradient, is what the authors' PyTorch code
     gives its discriminators (``architecture.discriminator_text``).
@@ -41,10 +41,10 @@ def wrong_answer(
     discriminator: Discriminator,
     kind: str,
     features: Features,
-    text: Embedding,
-    wrong_text: Embedding,
+    text: Tensor,
+    wrong_text: Tensor,
     wrong_images: Images | None,
-) -> Logits:
+) -> Tensor:
     """The logits of real images beside text that is not theirs, one for each wrong pair.
 
     Paper: section 3.3, "real images with mismatched text embeddings"; it does not say how they are
@@ -53,7 +53,7 @@ def wrong_answer(
     Args:
         kind: ``caption`` asks of ``features`` with ``wrong_text``, captions of other classes;
             ``image`` of ``wrong_images``, of other examples, with ``text``;
-            ``shifted`` of each image but the last with the text of the next.
+            ``shifted`` of each image but the last with the text of the next: B - 1 pairs.
     """
     if kind == "image":
         if wrong_images is None:
@@ -68,7 +68,7 @@ def wrong_text_of(
     discriminator: Discriminator,
     conditioning: ConditioningAugmentation | None,
     embedding: Embedding,
-) -> Embedding:
+) -> Tensor:
     """What ``discriminator`` reads of captions that are not those of the generator's images."""
     if discriminator.text_kind != "mean" or conditioning is None:
         return embedding
@@ -109,8 +109,7 @@ def kl_of(
     """
     if gaussian is None or conditioning is None or conditioning.eps == "none":
         return torch.zeros(())
-    kl = gaussian.kl_to_standard()
-    return kl / gaussian.mean.shape[1] if reduction == "mean" else kl
+    return gaussian.mean_kl_to_standard() if reduction == "mean" else gaussian.kl_to_standard()
 
 
 @contextmanager
