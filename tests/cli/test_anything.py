@@ -104,6 +104,26 @@ SETTINGS = [
 ]
 
 
+TINY = [
+    "architecture.stage1_generator_width=4",
+    "architecture.stage1_discriminator_width=4",
+    "architecture.stage2_generator_width=4",
+    "architecture.stage2_discriminator_width=4",
+    "architecture.image_px=128",
+    "stage1.batch_size=2",
+    "stage2.steps=1",
+    "stage2.batch_size=2",
+    "encoder.steps=1",
+    "encoder.image_network=small",
+    "encoder.conv1=8",
+    "encoder.conv2=8",
+    "encoder.hidden=8",
+    "encoder.dim=12",
+    "precision=fp32",
+]
+"""A training of a second."""
+
+
 class Draw:
     """Random command lines and the folders that they name; a function of one number."""
 
@@ -111,10 +131,18 @@ class Draw:
         self.random = random.Random(seed)
         self.here = here
         self.model = model
+        self.care = self.one(0.0, 0.8, 0.95, 0.99, 1.0)
         self.paths = [self.path() for _ in range(3)]
+        place = here / "photographs"
+        self.photographs(place)
+        (place / "captions.txt").write_text("a red flower\nthe bird is blue\n")
 
     def one(self, *choices):
         return self.random.choice(choices)
+
+    def mostly(self, good, *others):
+        """A value that can be used, or with some luck one that cannot."""
+        return good if self.random.random() < self.care else self.one(*others)
 
     def text(self) -> str:
         if self.random.random() < 0.7:
@@ -199,9 +227,21 @@ class Draw:
         "toy.json",
     )
 
+    def photographs(self, place: Path) -> None:
+        """A folder that can mostly be used: images with captions, any text among them."""
+        place.mkdir()
+        rows = []
+        for number in range(self.one(1, 6, 12)):
+            (place / f"{number}.png").write_bytes(self.image())
+            row = {"file_name": f"{number}.png", "text": [self.one("a flower", self.text())]}
+            rows.append({**row, "split": self.one("train", "test"), "class": self.one("x", "y")})
+        lines = [json.dumps(row) for row in rows]
+        (place / "metadata.jsonl").write_bytes("\n".join(lines).encode())
+        (place / "captions.txt").write_bytes(self.blob())
+
     def path(self) -> str:
         """A new folder or file, one that is not there, or a good model."""
-        kind = self.random.randrange(8)
+        kind = self.random.randrange(11)
         name = f"p{self.random.randrange(10**6)}"
         place = self.here / name
         if kind == 0:
@@ -211,6 +251,9 @@ class Draw:
             return name
         if kind == 2:
             return str(self.model)
+        if kind > 8:
+            self.photographs(place)
+            return name
         place.mkdir()
         for inner in self.random.sample(self.NAMES, self.one(0, 1, 3, 6, 12)):
             file = place / inner
@@ -229,157 +272,206 @@ class Draw:
         return self.random.choice(self.paths)
 
     def words(self, *options) -> list[str]:
-        """Each option (name, its value) with a chance of two thirds."""
+        """Each option (name, its value) with a chance of two thirds, or of the line's care."""
         found: list[str] = []
         for name, value in options:
-            if self.random.random() < 0.67:
+            if self.random.random() < max(self.care, 0.67):
                 found += [name] if value is None else [name, value()]
         return found
 
     def number(self) -> str:
-        return self.random.choice(NUMBERS)
-
-    def out(self) -> str:
-        return self.one("out.png", "out.npz", "out", "no/out.png", "out.jpg", "", self.some_path())
-
-    def data(self) -> str:
-        return self.one(
-            "folder", "folder", "toy", "oxford102", "cub", "coco", "coc", "", "Folder", self.text()
-        )
+        return self.mostly(self.one("0", "1", "7", "4294967296"), *NUMBERS)
 
     def few(self) -> str:
-        """A count that costs little; the large ones are refused or cheap elsewhere."""
-        return self.one("1", "2", "0", "-1", "", "x", "1.5", "nan")
+        """A count that costs little."""
+        return self.mostly(self.one("1", "2"), "0", "-1", "", "x", "1.5", "nan")
+
+    def picture(self) -> str:
+        return self.mostly("out.png", "out", "no/out.png", "out.jpg", "", self.some_path())
+
+    def out(self, name: str) -> str:
+        return self.mostly(name, "out.png", "no/such", "", ".", self.some_path())
+
+    def data(self) -> str:
+        names = ("toy", "oxford102", "cub", "coco", "coc", "", "Folder", self.text())
+        return self.mostly("folder", *names)
+
+    def root(self) -> str:
+        return self.mostly(
+            self.one("photographs", "photographs", self.some_path()), self.some_path(), ""
+        )
+
+    def network(self) -> str:
+        return self.mostly(str(self.model), self.some_path(), "flowrs", self.text())
+
+    def captions(self) -> str:
+        return self.mostly("photographs/captions.txt", self.some_path())
 
     def command_line(self) -> list[str]:
         name = self.random.choice([key for key in dir(self) if key.startswith("verb_")])
         line = getattr(self, name)()
         if self.random.random() < 0.1:
             line.insert(self.random.randrange(len(line) + 1), self.text())
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.2:
             line.append("--json")
         return line
-
-    def model_words(self) -> list[str]:
-        model = self.one(str(self.model), str(self.model), self.some_path(), "flowrs", self.text())
-        return ["--model", model]
 
     def verb_generate(self) -> list[str]:
         return [
             "generate",
-            *(self.text() for _ in range(self.one(0, 1, 1, 2))),
-            *self.model_words(),
             *self.words(
+                ("--model", self.network),
                 ("-n", self.few),
-                ("--seed", self.number),
-                ("--out", self.out),
-                ("--captions", self.some_path),
-                ("--truncation", self.number),
+                ("--stage", lambda: self.mostly("1", "2", "3", "x")),
             ),
-            *self.words(("--stage", lambda: self.one("1", "1", "2", "3", "x"))),
+            *(self.words(("--seed", self.number)) if self.one(True, False) else []),
+            *(self.words(("--captions", self.captions)) if self.one(True, False) else []),
+            *(self.words(("--truncation", self.number)) if self.one(True, False) else []),
+            *self.words(("--out", self.picture)),
+            *self.one([], ["--"], ["--sketches", "--"]),
+            *(self.text() for _ in range(self.one(0, 1, 1, 2))),
         ]
 
     def verb_interpolate(self) -> list[str]:
         return [
             "interpolate",
-            *(self.text() for _ in range(self.one(1, 2, 2, 3))),
-            *self.model_words(),
-            "--steps",
-            self.one("2", "2", "1", "x", "-3"),
-            *self.words(("--seed", self.number), ("--out", self.out)),
+            "--model",
+            self.network(),
+            *self.words(
+                ("--steps", lambda: self.mostly("2", "1", "x", "-3")),
+                ("--seed", self.number),
+                ("--out", self.picture),
+            ),
+            *self.one([], ["--"]),
+            *(self.text() for _ in range(self.mostly(2, 1, 3))),
         ]
 
     def verb_inspect(self) -> list[str]:
         return ["inspect", self.one(self.some_path(), self.some_path(), self.text())]
 
     def verb_data(self) -> list[str]:
-        verb = self.one("check", "check", "prepare", "list", "download", "toy", self.text())
-        line = ["data", verb]
-        if verb in ("check", "prepare", "download"):
-            line.append(self.data())
+        verb = self.one("check", "check", "prepare", "prepare", "list", "download", "toy")
+        line = ["data", self.mostly(verb, self.text())]
         if verb == "download":
-            line[-1] = self.one("cub", "coco", "oxford102", self.text())
-        line += self.words(("--root", self.some_path))
+            line += [self.mostly(self.one("cub", "coco", "oxford102"), self.text())]
+            if self.one(True, False):
+                line += self.words(("--year", lambda: self.mostly("2014", "1", "x", "-1")))
+            return line + self.words(("--root", lambda: self.mostly("new", self.some_path())))
+        if verb == "toy":
+            line += ["--root", self.mostly("toys", self.some_path())]
+            line += ["--count", self.mostly("35", "34", "-1", "x")]
+            return line + self.words(("--seed", self.few))
+        if verb == "list":
+            return line
+        line += [self.data(), *self.words(("--root", self.root))]
         if verb == "prepare":
             line += self.words(
-                ("--size", lambda: self.one("1", "8", "64", "0", "5000", "x")),
-                ("--fit", lambda: self.one("crop", "squeeze", "box", "x", "")),
-                ("--split", lambda: self.one("train", "test", "all", "x", "")),
-                ("--option", lambda: self.one("missing=skip", "year=2014", "x", "=", "seed=1")),
+                ("--size", lambda: self.mostly(self.one("1", "8", "64"), "0", "5000", "x")),
+                ("--fit", lambda: self.mostly(self.one("crop", "squeeze", "box"), "x", "")),
+                ("--split", lambda: self.mostly(self.one("train", "test", "all"), "x", "")),
             )
-        if verb == "toy":
-            line += ["--count", self.one("35", "34", "-1", "x"), *self.words(("--seed", self.few))]
-        if verb == "download":
-            line += self.words(("--year", lambda: self.one("2014", "2017", "1", "x", "-1")))
+            if self.one(True, False):
+                words = ("test_fraction=x", "missing=skip", "year=2014", "x", "=", "a=1")
+                line += ["--option", self.mostly("test_fraction=0.5", *words)]
         return line
 
-    def verb_encoder(self) -> list[str]:
-        verb = self.one("embed", "embed", "train", "caption", self.text())
-        line = ["encoder", verb]
-        if verb == "embed":
-            line += self.words(
-                ("--encoder", lambda: self.one(str(self.model), self.some_path(), self.text())),
-                ("--captions", self.some_path),
-                ("--out", self.out),
-            )
-        if verb == "train":
-            line += ["--image-network", "small", "--steps", self.few()]
-            line += self.words(
+    def verb_encoder_embed(self) -> list[str]:
+        return [
+            "encoder",
+            "embed",
+            *self.words(
+                ("--encoder", self.network),
+                ("--captions", self.captions),
+                ("--out", lambda: self.out("out.npz")),
+            ),
+        ]
+
+    def verb_encoder_train(self) -> list[str]:
+        return [
+            *["encoder", "train", "--image-network", "small"],
+            *[
+                "--steps",
+                self.mostly("1", "0", "-1", "x"),
+                "--image-px",
+                self.mostly("64", "16", "0"),
+            ],
+            *self.words(
                 ("--data", self.data),
-                ("--root", self.some_path),
-                ("--out", self.out),
-                ("--image-px", lambda: self.one("16", "15", "x")),
+                ("--root", self.root),
+                ("--out", lambda: self.out("encoder")),
                 ("--seed", self.few),
-            )
-        if verb == "caption":
-            line += self.words(
-                ("--encoder", lambda: self.one(str(self.model), self.some_path())),
+            ),
+        ]
+
+    def verb_encoder_caption(self) -> list[str]:
+        return [
+            "encoder",
+            "caption",
+            *self.words(
+                ("--encoder", self.network),
                 ("--from", self.data),
-                ("--from-root", self.some_path),
-                ("--root", self.some_path),
-                ("--out", self.out),
+                ("--from-root", self.root),
+                ("--root", self.root),
+                ("--out", lambda: self.out("out.jsonl")),
                 ("--top", self.few),
-                ("--class-map", self.some_path),
-            )
-        return line
+            ),
+            *(["--class-map", self.some_path()] if self.one(True, False) else []),
+        ]
 
     def verb_train(self) -> list[str]:
-        line = ["train", *self.words(("--run", lambda: self.one("run", self.some_path())))]
-        line += self.words(
-            ("--data", self.data),
-            ("--root", self.some_path),
-            ("--stage", lambda: self.one("1", "2", "both", "3", "")),
-            ("--encoder", self.some_path),
-            ("--set", lambda: self.random.choice(SETTINGS)),
-            ("--set", lambda: self.random.choice(SETTINGS)),
-        )
+        line = [
+            "train",
+            *self.words(
+                ("--run", lambda: self.mostly("run", self.some_path())),
+                ("--data", self.data),
+                ("--root", self.root),
+                ("--stage", lambda: self.mostly("1", "2", "both", "3", "")),
+                ("--encoder", self.network),
+                ("--set", lambda: self.mostly("stage1.steps=2", *SETTINGS)),
+                ("--set", lambda: self.mostly("seed=3", *SETTINGS)),
+                *(("--set", lambda setting=setting: setting) for setting in TINY),
+            ),
+        ]
         if self.random.random() < 0.3:
             line += self.words(
-                ("--preset", lambda: self.one("paper", "toy", "moden", "", self.text())),
+                ("--preset", lambda: self.mostly("paper", "toy", "moden", "", self.text())),
                 ("--config", self.some_path),
-                ("--option", self.text),
-                ("--device", lambda: self.one("cpu", "tpu", "", "cuda:99")),
-                ("--resume", None),
-                ("--stage1", self.some_path),
-                ("--init-from", self.some_path),
+                ("--option", lambda: self.mostly("test_fraction=0", self.text())),
+                ("--device", lambda: self.mostly("cpu", "tpu", "", "cuda:99")),
+            )
+        if self.random.random() < 0.2:
+            line += self.one(
+                ["--resume"], ["--stage1", self.network()], ["--init-from", self.network()]
             )
         return line
 
     def verb_evaluate(self) -> list[str]:
         return [
             "evaluate",
-            *self.words(("--split", lambda: self.one("train", "test", "all", "x"))),
-            self.one(str(self.model), self.some_path(), self.text()),
-            "-n",
-            self.few(),
+            self.network(),
+            *[
+                "-n",
+                self.mostly("3", "1", "0", "x", "99"),
+                "--metrics",
+                self.mostly("swd", "kid", "swd,swd", "", ",", "fid9"),
+            ],
             *self.words(
+                ("--split", lambda: self.mostly("all", "train", "test", "x")),
                 ("--data", self.data),
-                ("--root", self.some_path),
-                ("--metrics", lambda: self.one("swd", "kid", "swd,swd", "", ",", "fid9")),
-                ("--out", self.out),
+                ("--root", self.root),
+                ("--out", lambda: self.out("report.json")),
                 ("--seed", self.number),
-                ("--stage", self.few),
+                ("--stage", lambda: self.mostly("1", "2", "3", "")),
             ),
+        ]
+
+    def verb_import(self) -> list[str]:
+        return [
+            "import",
+            *(self.some_path() for _ in range(self.one(1, 1, 2))),
+            *self.words(("--to", lambda: self.out("imported"))),
+            *(["--encoder", self.network()] if self.one(True, False) else []),
+            *(["--texts", self.root()] if self.one(True, False) else []),
         ]
 
     def verb_none(self) -> list[str]:

@@ -28,10 +28,12 @@ def command(
     device: Device = "auto",
 ) -> None:
     """Walk from caption A to caption B in even steps of the embedding, one row of pictures."""
+    from stackgan.data.examples import plain
     from stackgan.errors import InputError
 
+    first, last = plain(first).strip(), plain(last).strip()
     for caption in (first, last):
-        if not caption.strip():
+        if not caption:
             raise InputError("a caption is empty; expected a sentence")
     if out is not None:
         if not is_png(out):

@@ -76,8 +76,9 @@ def draw(root: Path, seed: int = 0, count: int = 2000, progress: Progress | None
         )
     record = {"format": FORMAT, "seed": seed, "count": count}
     _claim(root, record)
-    (root / "images").mkdir(parents=True, exist_ok=True)
-    (root / RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    root.mkdir(parents=True, exist_ok=True)
+    _write_whole(root / RECORD, json.dumps(record) + "\n")
+    (root / "images").mkdir(exist_ok=True)
     apart = held_out(seed)
     lines = []
     for number in range(count):
@@ -88,10 +89,15 @@ def draw(root: Path, seed: int = 0, count: int = 2000, progress: Progress | None
         lines.append(json.dumps({"file_name": name, **entry, "split": split}))
         if progress is not None:
             progress(number + 1, count)
-    partial = root / "metadata.jsonl.partial"
+    _write_whole(root / "metadata.jsonl", "\n".join(lines) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a text file that is whole or not there, whatever the disk does."""
+    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.replace(root / "metadata.jsonl")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
