@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from stackgan import __version__
+from stackgan.data.examples import plain
 from stackgan.result import read_fields
 
 PINK = "this flower has pink petals"
@@ -124,6 +125,64 @@ def test_a_caption_of_unknown_words_is_drawn_with_a_warning(generate, here):
     done = generate("xyzzy", "--out", "x.png")
     assert done.code == 0 and (here / "x.png").exists()
     assert done.err.count("\n") == 1 and "knows no word of 'xyzzy'" in done.err
+
+
+def test_several_captions_of_unknown_words_are_one_sentence(generate):
+    done = generate("xyzzy", PINK, "12345", "\N{HOT BEVERAGE}", "x" * 300, "--out", "out")
+    warned = done.err.splitlines()
+    assert done.code == 0 and len(warned) == 2
+    assert "knows no word of 'xyzzy' (and 3 others)" in warned[0]
+    assert "reads 201 characters of a caption, so 'xxx" in warned[1] and len(warned[1]) < 200
+
+
+def test_what_a_long_caption_loses_is_said_in_one_sentence(generate, here):
+    done = generate(f"{PINK} " * 300, "--out", "a.png")
+    assert done.code == 0 and done.err.count("\n") == 1
+    assert "reads 201 characters of a caption, so 'this flower" in done.err and "is cut" in done.err
+    exactly = f"{PINK}{' very' * 99}"[:201]
+    assert generate(exactly, "--out", "b.png").err == ""
+    late = generate("qqq " * 60 + PINK, "--out", "c.png").err
+    assert "knows no word of 'qqq" in late and "is cut" in late
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a red\x00 cup \x1b[2J\x07",
+        "\x9b31m pink",
+        "\N{HOT BEVERAGE} \N{WOMAN}\N{ZERO WIDTH JOINER}\N{EAR OF RICE}",
+        "\u7d05\u3044\u82b1 " * 40,
+        "\U00010330" * 300,
+        "half \ud83c a pair",
+        "\udcff",
+        "../../etc/passwd",
+        "a\r\nb",
+        "x" * 10_000,
+    ],
+)
+def test_a_caption_of_any_characters_is_drawn_and_stored(generate, here, caption):
+    done = generate(caption, "--out", "out")
+    assert done.code == 0
+    (path,) = (here / "out").iterdir()
+    assert (
+        done.out == f"{Path('out') / path.name}\n" and path.name.removesuffix(".png").isprintable()
+    )
+    assert len(os.fsencode(path.name)) < 160 and set(path.name) & set("\\/:*?<>|") == set()
+    stored = read_fields(path)["caption"]
+    assert stored == plain(caption).strip()
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in stored)
+    assert all(line.isprintable() for line in done.err.splitlines())
+    assert generate(caption, caption, "-n", 2, "--out", "grid.png").code == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_captions_file_may_be_in_other_encodings(generate, here, encoding):
+    (here / "captions.txt").write_bytes("une fleur très rose\r\n\r\npink\r\n".encode(encoding))
+    done = generate("--captions", "captions.txt", "--out", "out", "--json")
+    assert [p["caption"] for p in json.loads(done.out)["pictures"]] == [
+        "une fleur très rose",
+        "pink",
+    ]
 
 
 @pytest.mark.parametrize(

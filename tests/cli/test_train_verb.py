@@ -69,6 +69,16 @@ def test_a_dry_run_answers_and_writes_nothing(
     assert not run.exists()
 
 
+def test_a_dry_run_says_what_it_would_read(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["train", "--data", "toy", "--run", str(tmp_path / "run"), "--dry-run", "--stage", "1"]
+    assert stackgan([*base, "--root", str(toy), *settings()]) == 0
+    assert " photographs with " in capsys.readouterr().out
+    assert stackgan([*base, "--root", "nowhere", *settings()]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -50,7 +50,7 @@ def list_data_sets(json_wanted: Json = False) -> None:
 @app.command()
 def check(name: Name, root: Root, json_wanted: Json = False) -> None:
     """Name every missing or broken file, one a line; exit 1 where there is any."""
-    from stackgan.cli.answer import answer
+    from stackgan.cli.answer import answer, printable
     from stackgan.cli.progress import bar
     from stackgan.data.check import report
     from stackgan.errors import CheckFailed
@@ -58,7 +58,7 @@ def check(name: Name, root: Root, json_wanted: Json = False) -> None:
     with bar("checking") as progress:
         usable, faults = report(name, root, progress)
     summary = f"{name} in {root}: {usable} captioned images can be used, no fault found"
-    lines = [f"{fault.path}: {fault.problem}" for fault in faults] or [summary]
+    lines = [printable(f"{fault.path}: {fault.problem}") for fault in faults] or [summary]
     found = [{"path": fault.path, "problem": fault.problem} for fault in faults]
     as_json = {"name": name, "root": root, "usable": usable, "faults": found}
     answer("\n".join(lines), as_json, json_wanted)
