@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import stackgan.text.precomputed as precomputed
 from stackgan.data import read_examples
-from stackgan.text import load_encoder
+from stackgan.text import CharCnnRnn, load_encoder
 
 LEVELS = {"red": (220, 20, 20), "yellow": (230, 220, 10), "blue": (20, 30, 220)}
 
@@ -68,6 +70,102 @@ def test_embed_writes_what_encode_gives(
         assert arrays["captions"].tolist() == captions
         assert arrays["encoder"].tolist() == [loaded.name, loaded.sha256]
     assert {path.name for path in tmp_path.iterdir()} == {"captions.txt", "e.npz"}
+
+
+@pytest.mark.parametrize("name", ["c.txt", "c.txt.gz", "c.jsonl", "c.jsonl.gz"])
+def test_embed_reads_every_kind_of_captions_file(
+    name: str, tiny_model: Path, tmp_path: Path, command_line: Callable[..., Any]
+) -> None:
+    text = "\ufeffa red  flower\n\na blue one\r\na red flower\n"
+    if "jsonl" in name:
+        rows = [{"image": "1", "captions": ["a red  flower", " "]}, {"text": "a blue one"}]
+        rows.append({"caption": "a red\nflower"})
+        text = "\n".join(map(json.dumps, rows))
+    data = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    words = ["--captions", tmp_path / name, "--out", tmp_path / "e.npz", "--json"]
+    done = command_line("encoder", "embed", "--encoder", tiny_model, *words)
+    assert done.code == 0 and json.loads(done.out)["captions"] == 3, done.err
+    with np.load(tmp_path / "e.npz") as arrays:
+        assert arrays["captions"].tolist() == ["a red flower", "a blue one", "a red flower"]
+        np.testing.assert_array_equal(arrays["embeddings"][0], arrays["embeddings"][2])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("c.jsonl", b'{"captions": ["a"]}\n{"captions": 3}', "line 2 has no captions"),
+        ("c.jsonl", b'{"captions": ["a"]}\n\n{', "line 3 is not JSON"),
+        ("c.jsonl", b"[1]", "line 1 has no captions"),
+        ("c.txt", b" \n\n", "holds no caption"),
+        ("c.txt", b"a \xe9\n", "is not UTF-8"),
+        ("c.txt.gz", gzip.compress(b"a red bird\n" * 99)[:20], "cannot be read"),
+        ("no.txt", None, "cannot be read"),
+    ],
+)
+def test_captions_files_that_cannot_be_read_are_named(
+    name: str,
+    data: bytes | None,
+    sentence: str,
+    tiny_model: Path,
+    tmp_path: Path,
+    command_line: Callable[..., Any],
+) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    words = ["--captions", tmp_path / name, "--out", tmp_path / "e.npz"]
+    done = command_line("encoder", "embed", "--encoder", tiny_model, *words)
+    assert done.code == 2 and done.out == "" and sentence in done.err and name in done.err
+    assert done.err.count("\n") == 1 and not (tmp_path / "e.npz").exists()
+
+
+def test_embed_goes_on_and_says_so(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    command_line: Callable[..., Any],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(precomputed, "CHUNK", 1)
+    (tmp_path / "c.txt").write_text("a red flower\na blue one\n")
+    words = ["--encoder", tiny_model, "--captions", tmp_path / "c.txt", "--out", tmp_path / "e.npz"]
+    real = CharCnnRnn.encode
+
+    def stop_at_blue(self: CharCnnRnn, captions: list[str]) -> Any:
+        if captions == ["a blue one"]:
+            raise KeyboardInterrupt
+        return real(self, captions)
+
+    monkeypatch.setattr(CharCnnRnn, "encode", stop_at_blue)
+    stopped = command_line("encoder", "embed", *words)
+    assert stopped.code == 130 and not (tmp_path / "e.npz").exists()
+    monkeypatch.setattr(CharCnnRnn, "encode", real)
+    done = command_line("encoder", "embed", *words)
+    assert done.code == 0 and "went on" in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.txt", "e.npz"]
+
+
+def test_embeddings_from_a_file_embed_its_captions_alone(
+    tiny_model: Path, tmp_path: Path, command_line: Callable[..., Any]
+) -> None:
+    (tmp_path / "c.txt").write_text("a red flower\na blue one\n")
+    words = ["--captions", tmp_path / "c.txt", "--out"]
+    table = tmp_path / "e.npz"
+    assert command_line("encoder", "embed", "--encoder", tiny_model, *words, table).code == 0
+    again = tmp_path / "again.npz"
+    assert command_line("encoder", "embed", "--encoder", table, *words, again).code == 0
+    assert again.read_bytes() == table.read_bytes()
+    (tmp_path / "c.txt").write_text("a blue onion\n")
+    done = command_line("encoder", "embed", "--encoder", table, *words, tmp_path / "x.npz")
+    assert done.code == 2 and "'a blue one'" in done.err and done.err.count("\n") == 1
+    assert not list(tmp_path.glob("x.npz*"))
+
+
+def test_caption_needs_an_encoder_with_an_image_side(
+    photographs: Path, tmp_path: Path, command_line: Callable[..., Any]
+) -> None:
+    (tmp_path / "v.txt").write_text("red 1 2\nblue 2 1\n")
+    source = ["--from", "folder", "--from-root", photographs, "--root", photographs]
+    words = ["--encoder", tmp_path / "v.txt", *source, "--out", tmp_path / "m.jsonl"]
+    done = command_line("encoder", "caption", *words)
+    assert done.code == 2 and "no image side" in done.err
 
 
 def test_embed_takes_the_encoder_of_a_model_folder(

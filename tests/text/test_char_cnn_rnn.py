@@ -265,6 +265,14 @@ def test_different_weights_have_different_checksums() -> None:
     assert first.sha256 != second.sha256
 
 
+def test_the_header_is_in_order() -> None:
+    file = tiny(notes={"z": "1", "a": "2"}, vocabulary=["b", "a"]).to_bytes()
+    header = file[8 : 8 + int.from_bytes(file[:8], "little")].decode()
+    found = json.loads(header)
+    assert list(found) == sorted(found)
+    assert list(found["__metadata__"]) == sorted(found["__metadata__"])
+
+
 def test_no_partial_file_is_left(tmp_path: Path) -> None:
     tiny().save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["text_encoder.safetensors"]

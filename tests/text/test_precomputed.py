@@ -177,6 +177,19 @@ def test_gone_on_is_the_same_file_as_never_stopped(tmp_path: Path, calls: int) -
 
 
 @pytest.mark.usefixtures("chunks_of_two")
+def test_a_row_too_many_in_the_part_is_made_again(tmp_path: Path) -> None:
+    captions = ["a red bird", "a blue bird", "a pink bird", "a grey bird"]
+    out = tmp_path / "e.npz"
+    with pytest.raises(KeyboardInterrupt):
+        embed_to_file(Stopping(encoder(), 1), captions, out)
+    with (tmp_path / "e.npz.part").open("ab") as part:
+        part.write(np.zeros(24, np.float32).tobytes())  # a row that was not written whole
+    embed_to_file(encoder(), captions, out)
+    with np.load(out) as arrays:
+        assert np.abs(arrays["embeddings"]).sum(1).min() > 0
+
+
+@pytest.mark.usefixtures("chunks_of_two")
 @pytest.mark.parametrize("changed", ["captions", "encoder"])
 def test_a_part_of_something_else_is_begun_anew(tmp_path: Path, changed: str) -> None:
     out = tmp_path / "e.npz"

@@ -154,6 +154,15 @@ def test_what_is_no_vector_is_named(tmp_path: Path, data: bytes, message: str) -
     assert "\n" not in str(caught.value) and "v.txt" in str(caught.value)
 
 
+def test_a_bad_line_behind_the_first_portion_is_told_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_files, "_LINES", 3)
+    path = written(tmp_path, "v.txt", LINES.encode() + b"pink 1 2\n")
+    with pytest.raises(ModelError, match="line 6 is no word"):
+        load_encoder(path)
+
+
 def test_a_cut_gzip_is_named(tmp_path: Path) -> None:
     whole = gzip.compress(LINES.encode() * 50)
     (tmp_path / "v.txt.gz").write_bytes(whole[: len(whole) // 2])

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import torch
 
-from stackgan.errors import InputError, ModelError
+from stackgan.errors import InputError, ModelError, StackGANError
 from stackgan.tensors import Embedding
 from stackgan.text.alphabet import words
 from stackgan.text.captions import check_captions, read_caption_file
@@ -204,12 +204,16 @@ def embed_to_file(
     part = out.with_name(out.name + ".part")
     header = _header(encoder, place)
     done = _rows_done(part, header, encoder.dim)
-    with part.open("r+b" if done else "wb") as file:
-        if not done:
-            file.write(header)
-        file.truncate(len(header) + 4 * encoder.dim * done)
-        file.seek(0, 2)
-        _embed_rest(encoder, list(place), done, file, progress)
+    try:
+        with part.open("r+b" if done else "wb") as file:
+            if not done:
+                file.write(header)
+            file.truncate(len(header) + 4 * encoder.dim * done)
+            file.seek(0, 2)
+            _embed_rest(encoder, list(place), done, file, progress)
+    except StackGANError:
+        part.unlink()  # a caption the encoder refuses, which it would refuse again
+        raise
     rows = np.memmap(part, np.float32, "r", len(header), (len(place), encoder.dim))
     _write_npz(out, encoder, captions, rows[[place[caption] for caption in captions]])
     del rows

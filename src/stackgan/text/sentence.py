@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ _EXECUTABLE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 _DESCRIBES = {".json", ".txt", ".safetensors", ".model"}
 
 
+@runtime_checkable
 class SentenceNetwork(Protocol):
     """What is asked of a ``sentence_transformers.SentenceTransformer``."""
 
