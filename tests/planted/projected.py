@@ -52,6 +52,18 @@ DEFECTS = [
         "shrunken photographs are not shown to it",
         "test_shrunken_photographs_alone_are_not_shown_to_it",
     ),
+    _step(
+        "stage.projected.maps(shift(real[fakes.pairs :], random))",
+        "stage.projected.maps(real[fakes.pairs :])",
+        "photographs are shown moved, as pictures are",
+        "test_photographs_are_shown_moved_too",
+    ),
+    of("training/augment.py", "tests/training/test_projected_step.py")(
+        'mode="reflect"',
+        'mode="constant"',
+        "what is moved is mirrored at the border",
+        "test_it_sees_all_images_moved_alike_and_mirrored_at_the_border",
+    ),
     _kept(
         '            _fill(stage.projected, state["projected"])\n',
         "            pass\n",

@@ -10,6 +10,7 @@ from stackgan.errors import ModelError
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.features import EfficientNetLite
 from stackgan.models.projected import ProjectedDiscriminator
+from stackgan.training.augment import shift
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
@@ -130,3 +131,27 @@ def test_a_checkpoint_without_the_heads_does_not_fit(
     save_checkpoint(tmp_path / "c.pt", without)
     with pytest.raises(ModelError, match="does not fit"):
         restore(stage_of(network), read_checkpoint(tmp_path / "c.pt"), tmp_path / "c.pt")
+
+
+def test_it_sees_all_images_moved_alike_and_mirrored_at_the_border() -> None:
+    rows = torch.arange(64.0).view(1, 1, 64, 1).expand(2, 3, 64, 64)
+    seen = set()
+    for seed in range(60):
+        moved = shift(rows, random(seed))
+        assert moved.shape == rows.shape and torch.equal(moved[0], moved[1])
+        seen.add(int(moved[0, 0, 32, 0]) - 32)
+    assert seen == set(range(-4, 5))
+    top = next(m for m in (shift(rows, random(s)) for s in range(60)) if m[0, 0, 32, 0] == 28)
+    assert top[0, 0, :5, 0].tolist() == [4.0, 3.0, 2.0, 1.0, 0.0]
+
+
+def test_photographs_are_shown_moved_too(network: EfficientNetLite) -> None:
+    stage = stage_of(network)
+    assert stage.projected is not None
+    shown: list[torch.Tensor] = []
+    maps = stage.projected.maps
+    stage.projected.maps = lambda images: (shown.append(images.detach()), maps(images))[1]  # type: ignore[method-assign,func-returns-value]
+    for step in range(3):
+        train_step(stage, batch(), random(step))
+    reals = shown[1::2]  # the pictures are looked at first
+    assert len(reals) == 3 and any(not torch.equal(reals[0], real) for real in reals[1:])

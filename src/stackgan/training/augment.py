@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from stackgan.tensors import Images
@@ -50,10 +49,14 @@ def cut_out(images: Images, random: torch.Generator, ratio: float = 0.5) -> Imag
     return images * (rows | columns).to(images)[:, None]
 
 
-def crop(images: Images, random: torch.Generator) -> Tensor:
-    """Cut one window, at a random place, out of all: [B, 3, H, W] to [B, 3, 7/8 H, 7/8 W]."""
+def shift(images: Images, random: torch.Generator, ratio: float = 1 / 16) -> Images:
+    """Move all images together by up to ``ratio`` of their side, both ways, mirrored at the border.
+
+    A window that is only cut out would leave the border seldom seen, and faults would gather there.
+    """
     height, width = images.shape[2:]
-    lost_y, lost_x = height // 8, width // 8
-    top = int(torch.randint(0, lost_y + 1, (), generator=random))
-    left = int(torch.randint(0, lost_x + 1, (), generator=random))
-    return images[:, :, top : height - lost_y + top, left : width - lost_x + left]
+    reach_y, reach_x = int(height * ratio), int(width * ratio)
+    padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
+    top = int(torch.randint(0, 2 * reach_y + 1, (), generator=random))
+    left = int(torch.randint(0, 2 * reach_x + 1, (), generator=random))
+    return padded[:, :, top : top + height, left : left + width]
