@@ -30,11 +30,14 @@ def test_list_names_every_data_set():
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         "oxford102",
+        "cub",
+        "coco",
         "folder",
         "toy",
     ]
     known = json.loads(run("list", "--json").stdout)
     assert known["folder"]["options"] == ["test_fraction", "split_seed"]
+    assert known["coco"]["options"] == ["year", "missing"]
 
 
 def test_toy_says_what_it_held_out(tmp_path):
@@ -95,7 +98,7 @@ def test_prepare_writes_the_cache_under_the_root_and_names_it(drawn):
 def test_wrong_names_and_roots_are_sentences(tmp_path, verb):
     unknown = run(verb, "flowers", "--root", tmp_path)
     assert isinstance(unknown.exception, InputError)
-    assert "known: oxford102, folder, toy" in str(unknown.exception)
+    assert "known: oxford102, cub, coco, folder, toy" in str(unknown.exception)
     nowhere = run(verb, "folder", "--root", tmp_path / "nowhere")
     assert isinstance(nowhere.exception, DataError)
     assert run(verb, "folder").exit_code == 2  # --root is missing

@@ -68,6 +68,10 @@ def train(
     ] = _Precision.float32,
     name: Annotated[str | None, typer.Option("--name", help="The encoder's name.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="All draws follow from it.")] = 0,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
+    ] = None,
     json_wanted: Json = False,
 ) -> None:
     """Train a char-CNN-RNN and an image side to one joint embedding. Ctrl-C saves what there is."""
@@ -75,10 +79,11 @@ def train(
 
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
+    from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
     from stackgan.training.encoder import EncoderSettings, image_inputs, train_encoder
 
-    examples = read_examples(data, root, "train")
+    examples = read_examples(data, root, "train", **reader_options(option or []))
     settings = EncoderSettings(
         steps=steps,
         image_network=image_network.value,
