@@ -52,8 +52,7 @@ def find_encoder(name_or_path: str | Path) -> TextEncoder:
 def describe(encoder: TextEncoder, at_any_size: bool = False) -> dict[str, Any]:
     """What ``config.json`` keeps of an encoder; ``file`` is None where it does not travel."""
     size = getattr(encoder, "file_bytes", None)
-    can = size is not None and hasattr(encoder, "save")
-    inside = can and (at_any_size or size() <= MOST_ENCODER_BYTES)
+    inside = size is not None and (at_any_size or size() <= MOST_ENCODER_BYTES)
     return {
         "name": encoder.name,
         "dim": encoder.dim,
