@@ -139,7 +139,7 @@ def _plan(
         data=data,
         root=str(root.absolute()),
         settings=settings,
-        stages=STAGES[stage],  # type: ignore[arg-type]
+        stages=STAGES[stage][: settings.architecture.stages],  # type: ignore[arg-type]
         encoder=_found(encoder),
         stage1=_found(stage1),
         init_from=_found(init_from),
@@ -170,6 +170,7 @@ def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
     """Answer with what the run would read and cost, measured on a few small steps."""
     from stackgan.data import read_examples
     from stackgan.training.estimate import estimate_stage
+    from stackgan.training.prepare import in_steps
 
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     found = {
@@ -177,9 +178,11 @@ def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
         "captions": sum(len(example.captions) for example in examples),
     }
     settings = plan.settings.model_dump(mode="json")
-    costs = {
-        f"stage{number}": estimate_stage(plan.settings, number, device) for number in plan.stages
-    }
+    costs = {}
+    for number in plan.stages:
+        batch = getattr(plan.settings, f"stage{number}").batch_size
+        settled = in_steps(plan.settings, number, max(1, len(examples) // batch))
+        costs[f"stage{number}"] = estimate_stage(settled, number, device)
     lines = [f"{name} = {value}" for name, value in _flat(settings)]
     lines.append(
         f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from stackgan.errors import InputError
 from stackgan.tensors import Embedding, Pixels
+
+WrongPair = Literal["caption", "image", "shifted"]
 
 _ORDER, _DRAW = 0, 1  # the two random streams of a training run: which examples, and what of them
 
@@ -22,6 +24,7 @@ class Batch(NamedTuple):
     embedding: Embedding  # of one of the example's own captions
     wrong_embedding: Embedding  # of a caption of an example of another class
     indices: torch.Tensor  # int64 [B], places of the examples
+    wrong_pixels: Pixels | None = None  # of other examples, where they make the wrong pairs
 
 
 class Batches:
@@ -34,6 +37,12 @@ class Batches:
     captions. The wrong partner is drawn evenly from the examples of other classes; an example
     whose class is None counts as a class of its own, and with fewer than two named classes every
     example does. A caption that an example shares with others is never its wrong one.
+
+    ``wrong_pair="image"`` adds, as TF, the pixels of another example to stand beside this one's
+    caption, cropped and flipped afresh; where it is of the same class the place moves on by 100 to
+    199, not checked again. ``shifted`` (PT) leaves the pairing to the training step: wrong
+    embeddings are then the own ones. ``captions_per_image`` averages the embeddings of so many
+    different captions of an example (TF: 4), of all where it has fewer.
 
     Paper: section 3.3, "matching-aware" pairs: real images with mismatched text embeddings.
     """
@@ -49,10 +58,13 @@ class Batches:
         seed: int,
         shift_px: int | None = None,
         flip: bool = True,
+        wrong_pair: WrongPair = "caption",
+        captions_per_image: int = 1,
     ) -> None:
         """Raise :class:`InputError` where no batch, or no wrong partner, can be drawn."""
         self.pixels, self.embeddings = pixels, embeddings
         self.batch_size, self.image_px, self.seed, self.flip = batch_size, image_px, seed, flip
+        self.wrong_pair, self.captions_per_image = wrong_pair, captions_per_image
         self.shift_px = image_px // 16 if shift_px is None else shift_px
         self._check(caption_rows, classes)
         self._rows = np.array([row for rows in caption_rows for row in rows], dtype=np.int64)
@@ -61,7 +73,8 @@ class Batches:
         self._group_by_class(classes)
         self._own = [frozenset(rows) for rows in caption_rows]
         self._rows_are_shared = len(set(self._rows.tolist())) < sum(map(len, self._own))
-        self._check_wrong_captions()
+        if wrong_pair == "caption":
+            self._check_wrong_captions()
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     @property
@@ -83,14 +96,48 @@ class Batches:
         chosen = self._epoch_order(epoch)[start : start + self.batch_size]
         random = self._random(_DRAW, epoch, index)
         pixels = self._augmented(chosen, random)
-        own = self._caption_of(chosen, random)
-        wrong = self._wrong_caption(chosen, random)
+        embedding, wrong = self._embeddings(chosen, random)
         return Batch(
             torch.from_numpy(pixels).permute(0, 3, 1, 2),  # [B, H, W, 3] -> [B, 3, H, W], a view
-            self.embeddings[torch.from_numpy(own)],
-            self.embeddings[torch.from_numpy(wrong)],
+            embedding,
+            wrong,
             torch.from_numpy(chosen.copy()),
+            self._wrong_pixels(chosen, random) if self.wrong_pair == "image" else None,
         )
+
+    def _embeddings(
+        self, chosen: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[Embedding, Embedding]:
+        """Of each example's own caption or captions, and of wrong ones."""
+        if self.captions_per_image == 1:
+            own = self.embeddings[torch.from_numpy(self._caption_of(chosen, random))]
+            if self.wrong_pair != "caption":
+                return own, own
+            return own, self.embeddings[torch.from_numpy(self._wrong_caption(chosen, random))]
+        own = torch.stack([self._mean(self._own[example], random) for example in chosen])
+        if self.wrong_pair != "caption":
+            return own, own
+        wrong = []
+        for place, partner in enumerate(self._partner(chosen, random)):
+            rows = self._own[partner] - self._own[chosen[place]]
+            if not rows:  # the partner has no caption but this example's
+                rows = frozenset(self._wrong_caption(chosen[place : place + 1], random).tolist())
+            wrong.append(self._mean(rows, random))
+        return own, torch.stack(wrong)
+
+    def _mean(self, rows: frozenset[int], random: np.random.Generator) -> torch.Tensor:
+        """The mean embedding [E] of ``captions_per_image`` different rows of ``rows``."""
+        count = min(self.captions_per_image, len(rows))
+        drawn = random.choice(sorted(rows), count, replace=False)
+        return self.embeddings[torch.from_numpy(drawn)].mean(dim=0)
+
+    def _wrong_pixels(self, chosen: NDArray[np.int64], random: np.random.Generator) -> torch.Tensor:
+        """Other examples' pixels [B, 3, H, W], nearly always of other classes (TF)."""
+        others = random.integers(0, len(self.pixels), size=len(chosen))
+        further = (others + random.integers(100, 200)) % len(self.pixels)
+        same = self._groups[others] == self._groups[chosen]
+        pixels = self._augmented(np.where(same, further, others), random)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _random(self, stream: int, *place: int) -> np.random.Generator:
         seeds = np.random.SeedSequence(self.seed, spawn_key=(stream, *place))

@@ -11,7 +11,7 @@ from torch import nn
 from stackgan.config import Architecture
 from stackgan.errors import InputError
 from stackgan.models.blocks import Arranged
-from stackgan.models.conditioning import EpsKind
+from stackgan.models.conditioning import EpsKind, truncated
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
@@ -96,10 +96,13 @@ def _eps(architecture: Architecture) -> EpsKind:
     return architecture.eps if architecture.conditioning_augmentation else "none"
 
 
-def initialise(network: nn.Module, random: torch.Generator) -> None:
+def initialise(
+    network: nn.Module, random: torch.Generator, kind: Literal["normal", "truncated"] = "normal"
+) -> None:
     """Draw every weight anew from ``random``, so that a run depends on its seed alone.
 
-    Under batch normalisation N(0, 0.02) with gains N(1, 0.02), as the authors' code; without it
+    Under batch normalisation N(0, 0.02) with gains N(1, 0.02), as the authors' code, or
+    (``truncated``) as TF with convolutions truncated at two deviations of 0.02; without it
     (the modern discriminators) He's normal, which keeps the signal's size through LeakyReLU 0.2.
     A weight that a network starts at zero stays at zero.
     """
@@ -111,6 +114,8 @@ def initialise(network: nn.Module, random: torch.Generator) -> None:
                 module.bias.zero_()
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 _draw(module, 0.02 if batch else None, random)
+                if kind == "truncated" and batch and isinstance(module, nn.Conv2d):
+                    module.weight.copy_(0.02 * truncated(module.weight / 0.02))
 
 
 def _draw(layer: nn.Conv2d | nn.Linear, deviation: float | None, random: torch.Generator) -> None:

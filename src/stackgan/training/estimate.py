@@ -75,10 +75,12 @@ def _measure(
     """Seconds of the fastest of three steps of ``batch`` examples, and the peak memory after."""
     a, device = settings.architecture, stage.device
     random = torch.Generator().manual_seed(0)
-    side = 64 if number == 1 else a.image_px
+    side = a.stage1_px if number == 1 else a.image_px
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, generator=random)
     embedding = torch.randn(batch, a.embedding_dim, generator=random)
     example = StepBatch(pixels.to(device), embedding.to(device), embedding.flip(0).to(device))
+    if stage.settings.wrong_pair == "image":
+        example = example._replace(wrong_pixels=example.pixels.flip(0))
     seconds = []
     for _ in range(3):
         stage.step = 1  # no lazy penalty in the steps that are timed

@@ -69,6 +69,7 @@ def run_steps(
             drawn.pixels.to(stage.device),
             drawn.embedding.to(stage.device),
             drawn.wrong_embedding.to(stage.device),
+            None if drawn.wrong_pixels is None else drawn.wrong_pixels.to(stage.device),
         )
         yield train_step(stage, batch, step_random(seed, number, stage.step))
 

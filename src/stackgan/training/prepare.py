@@ -59,7 +59,8 @@ def stage_batches(
     progress: Progress,
 ) -> Batches:
     """The batches of one stage, over the pixels cached in ``cache_folder``."""
-    image_px = 64 if number == 1 else settings.architecture.image_px
+    a = settings.architecture
+    image_px = a.stage1_px if number == 1 else a.image_px
     cache = prepare_cache(
         examples,
         stored_px(examples, image_px),
@@ -78,7 +79,19 @@ def stage_batches(
         settings.seed,
         shift_px=None if settings.shift else 0,
         flip=settings.flip,
+        wrong_pair=stage.wrong_pair,
+        captions_per_image=settings.captions_per_image,
     )
+
+
+def in_steps(settings: Settings, number: Literal[1, 2], steps_per_epoch: int) -> Settings:
+    """The same settings with a stage's length in steps, where it is given in epochs."""
+    name = f"stage{number}"
+    stage = settings.stage1 if number == 1 else settings.stage2
+    if stage.epochs is None:
+        return settings
+    stage = stage.model_copy(update={"steps": stage.epochs * steps_per_epoch})
+    return settings.model_copy(update={name: stage})
 
 
 def require_image_network(settings: Settings, stages: Sequence[int], own_encoder: bool) -> None:

@@ -36,6 +36,7 @@ from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoi
 from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
 from stackgan.training.prepare import (
     embed_examples,
+    in_steps,
     require_image_network,
     stage_batches,
     train_own_encoder,
@@ -152,6 +153,7 @@ def train(
     for number in plan.stages:
         cache = _cache_folder(run, plan)
         batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
+        settings = in_steps(settings, number, batches.steps_per_epoch)
         stage = _make(plan, settings, number, sketching.generator, device)
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
@@ -264,8 +266,8 @@ def _make(
     generator = build_stage1(architecture) if number == 1 else build_stage2(architecture)
     discriminator = build_discriminator(architecture, number)
     random = torch.Generator().manual_seed(plan.settings.seed * 2 + number)
-    initialise(generator, random)
-    initialise(discriminator, random)
+    for network in (generator, discriminator):
+        initialise(network, random, settings.initialisation)
     projected = None
     stage_settings = settings.stage1 if number == 1 else settings.stage2
     if stage_settings.projected_weight:

@@ -57,6 +57,7 @@ def given_stage1(source: str | None, settings: Settings, encoder: TextEncoder | 
         raise ModelError(f"{source} holds no Stage-I generator")
     mine, theirs = settings.architecture, model.architecture
     for name in ("embedding_dim", "condition_dim", "noise_dim", "stage1_generator_width",
+                 "stage1_generator", "stage1_px", "conditioning_augmentation", "eps",
                  "conditioning", "modulated"):  # fmt: skip
         if getattr(mine, name) != getattr(theirs, name):
             raise InputError(
