@@ -207,7 +207,7 @@ def shipped(tmp_path, tiny_model, monkeypatch):
     (tmp_path / "shipped" / "flowers").symlink_to(tiny_model)
     monkeypatch.setattr(stackgan.hub, "SHIPPED", tmp_path / "shipped")
     here = tmp_path / "here"
-    for name in ("toy", "mine"):
+    for name in ("toy", "mine", "rehearsal"):
         (here / "runs" / name).mkdir(parents=True)
         (here / "runs" / name / "model").symlink_to(tiny_model)
     (here / "docs").mkdir()

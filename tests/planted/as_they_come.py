@@ -33,7 +33,7 @@ DEFECTS = [
         "formats=_known())\n    except (Image",
         "formats=None)\n    except (Image",
         "no format is opened that starts a program",
-        "test_what_a_file_is_its_bytes_say_and_no_program_is_started",
+        "test_a_format_that_starts_a_program_is_not_opened",
     ),
     _decoding(
         'if start == b"\\xff\\xd8\\xff":',

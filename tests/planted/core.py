@@ -245,13 +245,7 @@ DEFECTS = [
         "test_errors_become_sentences_and_codes",
     ),
     _options(
-        'decode("utf-8-sig")',
-        'decode("utf-8")',
-        "a byte-order mark is no caption",
-        "test_a_captions_file_may_have_bom_crlf_and_empty_lines",
-    ),
-    _options(
-        "if line.strip()]",
+        " if line]",
         "]",
         "empty lines are no captions",
         "test_a_captions_file_may_have_bom_crlf_and_empty_lines",

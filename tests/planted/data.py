@@ -6,7 +6,8 @@ from planted.defect import of
 
 _batches = of("data/batches.py", "tests/data/test_batches.py")
 _cache = of("data/cache.py", "tests/data/test_cache.py")
-_images = of("data/images.py", "tests/data/test_images.py")
+_decoding = of("data/decoding.py", "tests/data/test_images.py")
+_crop = of("data/crop.py", "tests/data/test_images.py")
 _oxford102 = of("data/oxford102.py", "tests/data/test_readers.py")
 _folder = of("data/folder.py", "tests/data/test_folder.py")
 _metadata = of("data/metadata.py", "tests/data/test_folder.py")
@@ -123,27 +124,27 @@ DEFECTS = [
         "the cache is of the files as they are now",
         "test_it_is_rebuilt_when_a_file_changes",
     ),
-    _images(
-        "ImageOps.exif_transpose(image)",
-        "image",
+    _decoding(
+        "rgb if turn is None else rgb.transpose(turn)",
+        "rgb",
         "photographs stand upright",
         "test_exif_orientation_is_applied",
     ),
-    _images(
+    _decoding(
         '"RGBA", image.size, "white"',
         '"RGBA", image.size, "black"',
         "transparency lies over white",
         "test_transparency_becomes_white",
     ),
-    _images(
+    _crop(
         "(height - side) / 2",
         "0",
         "tall photographs are cropped about their centre",
         "test_a_tall_image_is_cropped_about_its_centre_too",
     ),
-    _images(
-        "(np.asarray(image) >> 8)",
-        "np.asarray(image)",
+    _decoding(
+        "levels >> 8 if deep else levels",
+        "levels",
         "sixteen bits are scaled",
         "test_sixteen_bits_are_scaled_and_not_clipped",
     ),
@@ -172,8 +173,8 @@ DEFECTS = [
         "test_a_path_that_leaves_the_folder_is_refused",
     ),
     _examples(
-        '"utf-8-sig")',
-        '"utf-8")',
+        '"utf-8-sig",',
+        '"utf-8",',
         "a byte-order mark is no part of a caption",
         "test_text_files_beside_the_images",
     ),
