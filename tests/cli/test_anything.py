@@ -112,6 +112,8 @@ TINY = [
     "architecture.image_px=128",
     "stage1.batch_size=2",
     "stage2.steps=1",
+    "stage2.pixel_steps=0",
+    "stage2.pair_steps=1",
     "stage2.batch_size=2",
     "encoder.steps=1",
     "encoder.image_network=small",
@@ -451,7 +453,7 @@ class Draw:
             self.network(),
             *[
                 "-n",
-                self.mostly("3", "1", "0", "x", "99"),
+                self.mostly("4", "1", "0", "x", "99"),
                 "--metrics",
                 self.mostly("swd", "kid", "swd,swd", "", ",", "fid9"),
             ],

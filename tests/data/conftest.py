@@ -141,9 +141,7 @@ def redirects(to: str, status: int = 302) -> Callable[..., None]:
     return lambda handler, body: handler.head(status, Location=to, Content_Length=0)
 
 
-def web_page(kind: str = "text/html; charset=utf-8") -> Callable[..., None]:
-    page = b"\n<!DOCTYPE html><html><body>Please sign in</body></html>"
-
+def web_page(kind: str, page: bytes = b"<html>Please sign in</html>") -> Callable[..., None]:
     def answer(handler: _Handler, body: bytes) -> None:
         handler.head(200, Content_Type=kind, Content_Length=len(page))
         handler.wfile.write(page)

@@ -146,6 +146,12 @@ def test_a_passing_fault_is_tried_again(web, here, behaviour, name, given):
     assert_whole(here)
 
 
+def test_a_server_without_ranges_sends_the_whole_file_again(web, here, behaviour):
+    web.behaves = [behaviour["breaks_off"](1000), behaviour["without_ranges"]]
+    get(web, here)
+    assert_whole(here)
+
+
 def test_tries_are_bounded_and_their_pauses_grow(web, here, behaviour):
     pauses = []
     web.behaves = [behaviour["answers"](503)] * 9
@@ -185,9 +191,15 @@ def test_a_lasting_refusal_is_told_at_once(web, here, behaviour, status):
     assert len(web.seen) == 1
 
 
-@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
-def test_a_web_page_is_not_taken_for_the_file(web, here, behaviour, kind):
-    web.behaves = [behaviour["web_page"](kind)]
+PAGE = b"\n<!DOCTYPE html><html><body>Please sign in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [("text/html; charset=utf-8", b"<p>Please sign in"), ("application/octet-stream", PAGE)],
+)
+def test_a_web_page_is_not_taken_for_the_file(web, here, behaviour, kind, page):
+    web.behaves = [behaviour["web_page"](kind, page)]
     with pytest.raises(RunFailed, match="answers with a web page instead of the file"):
         get(web, here)
     assert not here.exists()
@@ -203,8 +215,9 @@ def test_an_announced_length_that_is_too_long_does_no_harm_where_the_size_is_kno
 
 def test_an_announced_length_that_is_too_long_is_asked_about(web, here, behaviour):
     web.behaves = [behaviour["announces_more"](500)]
-    get(web, here)  # "bytes=10240-" is answered by 416 */10240: all is there
+    get(web, here)
     assert_whole(here)
+    assert web.ranges() == [None, "bytes=10240-"]  # answered by 416 */10240: all is there
 
 
 def test_an_announced_length_that_is_too_short_is_seen_where_the_size_is_known(
