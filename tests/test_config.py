@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from stackgan.config import Settings, load_settings, preset_names
+from stackgan.config import Architecture, Settings, StageSettings, load_settings, preset_names
 from stackgan.errors import InputError
 
 
-def test_the_defaults_are_the_papers() -> None:
+def test_the_defaults_are_the_papers_but_for_the_length_and_an_activation_of_the_authors() -> None:
     settings = load_settings(["paper"])
-    assert settings == Settings()
+    changed = [name for name, value in Settings() if value != getattr(settings, name)]
+    assert changed == ["architecture", "stage1", "stage2"]
+    assert settings.architecture == Architecture(discriminator_text="linear")
+    assert settings.stage1 == settings.stage2 == StageSettings(epochs=600)
     a, stage = settings.architecture, settings.stage1
     assert (a.condition_dim, a.noise_dim, a.text_dim, a.image_px) == (128, 100, 128, 256)
     assert (stage.batch_size, stage.generator_lr, stage.halve_every_epochs) == (64, 2e-4, 100)
@@ -80,3 +83,136 @@ def test_values_may_be_lists_and_words() -> None:
 def test_settings_survive_json() -> None:
     settings = load_settings(["modern", "toy"])
     assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_a_preset_stands_on_those_it_extends() -> None:
+    base, own = load_settings(["authors-pt"]), load_settings(["authors-pt-coco"])
+    assert own.stage2.frozen_statistics == base.stage2.frozen_statistics == "drift"
+    assert (base.stage1.batch_size, own.stage1.batch_size) == (64, 128)
+    assert own.architecture.stage1_generator_width == 192
+
+
+# PAPER.md's table, row by row: what each column is here.
+TABLE = {
+    "stage1.loss": ("minimax", "logistic", "sigmoid"),
+    "stage2.loss": ("minimax", "logistic", "sigmoid"),
+    "stage2.heads": ("apart", "apart", "together"),
+    "architecture.unconditional": (False, False, True),
+    "architecture.stage1_unconditional": (None, None, False),
+    "architecture.unconditional_head": ("joint", "joint", "score"),
+    "stage1.wrong_pair": ("caption", "image", "shifted"),
+    "stage2.wrong_pair": ("caption", "image", "shifted"),
+    "stage1.kl_weight": (1.0, 2.0, 2.0),
+    "stage1.kl_reduction": ("sum", "mean", "mean"),
+    "stage2.kl_weight": (1.0, 2.0, 2.0),
+    "stage2.kl_reduction": ("sum", "mean", "mean"),
+    "architecture.conditioning": ("linear", "leaky_relu", "relu"),
+    "architecture.eps": ("normal", "truncated", "normal"),
+    "captions_per_image": (1, 4, 1),
+    "architecture.discriminator_text": ("linear", "leaky_relu", "mean"),
+    "architecture.joint_kernel": (1, 1, 3),
+    "architecture.stage1_generator": ("plain", "bottleneck", "plain"),
+    "architecture.stage1_discriminator": ("plain", "bottleneck", "plain"),
+    "architecture.stage2_discriminator": ("plain", "bottleneck", "plain"),
+    "architecture.residual_blocks": (None, 4, 4),
+    "architecture.stage1_generator_width": (128, 128, 128),
+    "architecture.stage1_discriminator_width": (64, 64, 64),
+    "architecture.stage2_generator_width": (128, 128, 128),
+    "architecture.stage2_discriminator_width": (64, 64, 64),
+    "stage1.epochs": (600, 600, 120),
+    "stage2.epochs": (600, 600, 100),
+    "stage1.halve_every_epochs": (100, 50, 20),
+    "stage2.halve_every_epochs": (100, 100, 20),
+    "stage1.betas": ((0.5, 0.999),) * 3,
+    "initialisation": ("normal", "truncated", "normal"),
+    "stage2.frozen_statistics": ("running", "batch", "drift"),
+    "architecture.biases": ("first", "none", "score"),
+    "stage1.fakes": ("reused", "redrawn", "reused"),
+    "stage2.fakes": ("reused", "redrawn", "reused"),
+    "fit": ("box", "box_authors", "box_authors"),
+    "resize": ("bicubic", "through_304", "bilinear"),
+    "stage2.finetune_stage1": (0.0, 0.0, 0.0),
+    "stage1.batch_size": (64, 64, 64),
+    "stage2.batch_size": (64, 64, 40),
+    "stage1.generator_lr": (2e-4,) * 3,
+    "stage2.discriminator_lr": (2e-4,) * 3,
+}
+
+
+@pytest.mark.parametrize("setting", TABLE)
+def test_every_row_of_the_table_is_a_setting_and_every_column_a_preset(setting: str) -> None:
+    found = []
+    for preset in ("paper", "authors-tf", "authors-pt"):
+        value: object = load_settings([preset])
+        for name in setting.split("."):
+            value = getattr(value, name)
+        found.append(value)
+    assert tuple(found) == TABLE[setting]
+
+
+ABLATIONS = {
+    "ablation-stage1": (1, 64, True, True),
+    "ablation-stage1-no-ca": (1, 64, False, True),
+    "ablation-one-stage-256": (1, 256, True, True),
+    "ablation-one-stage-256-no-ca": (1, 256, False, True),
+    "ablation-stackgan-128": (2, 128, True, True),
+    "ablation-stackgan-128-no-ca": (2, 128, False, True),
+    "ablation-stackgan-128-text-once": (2, 128, True, False),
+    "ablation-stackgan-256": (2, 256, True, True),
+    "ablation-stackgan-256-no-ca": (2, 256, False, True),
+    "ablation-stackgan-256-text-once": (2, 256, True, False),
+}
+
+
+@pytest.mark.parametrize("base", ["paper", "authors-tf"])
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_row_of_the_ablation_is_a_preset_over_any_other(name: str, base: str) -> None:
+    a = load_settings([base, name]).architecture
+    side = a.stage1_px if a.stages == 1 else a.image_px
+    assert (a.stages, side, a.conditioning_augmentation, a.stage2_text) == ABLATIONS[name]
+    assert a.eps == load_settings([base]).architecture.eps
+    assert a.residual_blocks in ({128: 2, 256: 4}[side],) or a.stages == 1
+
+
+def test_the_list_of_ablations_is_whole() -> None:
+    assert set(ABLATIONS) == {name for name in preset_names() if name.startswith("ablation-")}
+
+
+@pytest.mark.parametrize(
+    ("assignments", "sentence"),
+    [
+        (["architecture.stage1_px=256"], "a model of one stage: set architecture.stages=1"),
+        (
+            ["architecture.stage1_generator=bottleneck", "architecture.modulated=true"],
+            "neither modulated nor of 256",
+        ),
+        (
+            ["architecture.stage2_discriminator=bottleneck",
+             "architecture.stage2_normalisation=none"],
+            "a bottleneck discriminator needs architecture.normalisation=batch",
+        ),
+        (
+            ["architecture.discriminator_text=mean", "architecture.stage2_text=false"],
+            "without stage2_text there is no mean",
+        ),
+        (["stage1.finetune_stage1=0.1"], "stage1 has no sketches"),
+        (["stage1.frozen_statistics=drift"], "frozen_statistics is stage2's"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_fit_together_are_refused(
+    assignments: list[str], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        load_settings([], None, assignments)
+
+
+def test_an_older_configuration_without_the_newer_settings_means_what_it_meant() -> None:
+    old = Architecture.model_validate({"embedding_dim": 24, "conditioning": "bounded"})
+    assert (old.stages, old.stage1_px, old.eps, old.stage2_text) == (2, 64, "normal", True)
+    assert (old.discriminator_text, old.joint_kernel, old.biases) == ("leaky_relu", 1, "first")
+    assert (old.arithmetic, old.conditioning_augmentation) == ("fast", True)
+    stage = StageSettings.model_validate({"steps": 7})
+    assert (stage.epochs, stage.heads, stage.wrong_pair) == (None, "apart", "caption")
+    assert (stage.fakes, stage.kl_reduction, stage.frozen_statistics) == (
+        "reused", "sum", "running"
+    )  # fmt: skip

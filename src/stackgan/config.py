@@ -226,6 +226,9 @@ class Settings(_Frozen):
     fit: Literal["crop", "squeeze", "box", "box_authors"] = "box"
     """How a photograph becomes square: the centre, the whole pressed together, or what its box
     frames, as in the paper or in the authors' code (without a box: the centre, or the whole)."""
+    resize: Literal["bicubic", "through_304", "bilinear"] = "bicubic"
+    """How it is resized for training: bicubic; bicubic to 304 and smaller ones from that (TF); or
+    bilinear (PT)."""
     log_every: int = Field(50, ge=1)
     """Steps between lines of the log."""
     checkpoint_every: int = Field(500, ge=1)

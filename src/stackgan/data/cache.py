@@ -16,7 +16,7 @@ from typing import get_args
 
 import numpy as np
 
-from stackgan.data.crop import Box, Fit, box_problem, used_fit
+from stackgan.data.crop import Box, Fit, Resize, box_problem, used_fit
 from stackgan.data.examples import Example, Progress
 from stackgan.data.images import read_image, threaded, to_square
 from stackgan.errors import DataError, InputError, nearest
@@ -47,6 +47,7 @@ def prepare_cache(
     folder: Path,
     fit: Fit = "crop",
     progress: Progress | None = None,
+    resize: Resize = "bicubic",
 ) -> PixelCache:
     """Open the cache of ``examples`` at ``size_px`` in ``folder``, building it where needed.
 
@@ -66,11 +67,12 @@ def prepare_cache(
     fit = used_fit((example.box for example in examples), fit)
     boxes = [example.box if fit.startswith("box") else None for example in examples]
     images = [example.image for example in examples]
-    path = folder / f"pixels-{size_px}-{fit}-{_digest(images)}.npy"
+    way = fit if resize == "bicubic" else f"{fit}-{resize}"
+    path = folder / f"pixels-{size_px}-{way}-{_digest(images)}.npy"
     fingerprint = _fingerprint(images, boxes)
     cache = _reopen(path, fingerprint, (len(images), size_px, size_px, 3))
     if cache is None:
-        _build(path, images, boxes, size_px, fit, fingerprint, progress)
+        _build(path, images, boxes, size_px, fit, fingerprint, progress, resize)
         cache = PixelCache(path, np.load(path, mmap_mode="r"))
     return cache
 
@@ -116,6 +118,7 @@ def _build(
     fit: Fit,
     fingerprint: str,
     progress: Progress | None,
+    resize: Resize,
 ) -> None:
     def fill(place: int) -> None:
         box = boxes[place]
@@ -124,7 +127,7 @@ def _build(
         image = read_image(images[place], 4 * size_px if box is None else None)
         if box is not None and (problem := box_problem(image.size, box)) is not None:
             raise DataError(f"{images[place]} {problem}")
-        pixels[place] = to_square(image, size_px, fit, box)
+        pixels[place] = to_square(image, size_px, fit, box, resize)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)

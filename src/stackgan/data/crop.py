@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 Fit = Literal["crop", "squeeze", "box", "box_authors"]
+Resize = Literal["bicubic", "through_304", "bilinear"]
 Box = tuple[float, float, float, float]
 
 BOX_SHARE = 0.75

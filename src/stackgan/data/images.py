@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from stackgan.data.crop import Box, region
+from stackgan.data.crop import Box, Resize, region
 from stackgan.data.crop import Fit as Fit
 from stackgan.data.decoding import header, opened, orientation, upright_rgb, why_not
 from stackgan.data.examples import Fault, Progress
@@ -58,16 +58,24 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def to_square(
-    image: Image.Image, size_px: int, fit: Fit = "crop", box: Box | None = None
+    image: Image.Image,
+    size_px: int,
+    fit: Fit = "crop",
+    box: Box | None = None,
+    resize: Resize = "bicubic",
 ) -> Image.Image:
-    """Resize to ``size_px`` on each side, bicubic and antialiased; smaller images are enlarged.
+    """Resize to ``size_px`` on each side, antialiased; smaller images are enlarged.
 
     What is resized is :func:`stackgan.data.crop.region`'s part: ``crop`` keeps the largest centred
     square, ``squeeze`` the whole image at another aspect, ``box`` and ``box_authors`` what ``box``
-    (in pixels of ``image``) frames.
+    (in pixels of ``image``) frames. ``resize`` is bicubic; bicubic to 304 and from there again
+    where ``size_px`` is smaller (``through_304``: TF); or bilinear (PT).
     """
     part = region(image.size, fit, box)
-    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=part)
+    kind = Image.Resampling.BILINEAR if resize == "bilinear" else Image.Resampling.BICUBIC
+    if resize == "through_304" and size_px < 304:
+        return image.resize((304, 304), kind, box=part).resize((size_px, size_px), kind)
+    return image.resize((size_px, size_px), kind, box=part)
 
 
 def image_faults(paths: Sequence[Path], progress: Progress | None = None) -> list[Fault]:

@@ -67,6 +67,7 @@ def stage_batches(
         cache_folder,
         fit=settings.fit,
         progress=lambda done, total: progress("decoding photographs", done, total),
+        resize=settings.resize,
     )
     stage = settings.stage1 if number == 1 else settings.stage2
     return Batches(
