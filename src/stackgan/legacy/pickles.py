@@ -70,7 +70,7 @@ def _is_whole(item: Any) -> bool:
     return isinstance(item, int | np.integer) and not isinstance(item, bool)
 
 
-def _names(path: Path, found: Sequence[Any]) -> list[str]:
+def _names(path: Path, found: Any) -> list[str]:
     names = []
     for item in found:
         name = str(item)

@@ -244,9 +244,12 @@ def _cached(bytes_of: Callable[[_Storage], bytes]) -> Callable[[_Storage], Tenso
 
 
 def _persistent(identity: Any) -> _Storage:
-    tag, storage_type, key, _, count, *more = expect(identity, tuple)
-    if tag != "storage" or not isinstance(storage_type, Global):
-        raise Refused(f"it refers to {shown(str(tag))} outside itself")
+    tag, *rest = expect(identity, tuple) or ("nothing",)
+    if tag == "module" and rest and isinstance(rest[0], Global):
+        raise Refused(f"it holds the class {shown(rest[0].path)}, expected tensors alone")
+    if tag != "storage" or len(rest) not in (4, 5) or not isinstance(rest[0], Global):
+        raise Refused(f"it refers to {shown(str(tag))} outside itself in an unknown way")
+    storage_type, key, _, count, *more = rest
     dtype = _STORAGES.get(storage_type.path)
     if dtype is None:
         raise Refused(f"it holds numbers of type {shown(storage_type.path)}, which is not allowed")

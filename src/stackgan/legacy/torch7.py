@@ -21,7 +21,7 @@ from stackgan.errors import DataError
 from stackgan.safe_pickle import Refused, opened
 from stackgan.safe_pickle.machine import SPARE_BYTES, Buffer, shown
 
-MAX_DEPTH = 20_000
+MAX_DEPTH = 5_000  # a graph of 18 recurrent steps is a few hundred deep
 _KINDS = {
     "Byte": "u1",
     "Char": "i1",
@@ -229,8 +229,8 @@ class _Reader:
         self.budget -= count
         if self.budget < 0:
             raise Refused(
-                f"what it builds by byte {self.source.position} takes more than "
-                f"{SPARE_BYTES >> 20} MiB and four times its size"
+                f"it builds more by byte {self.source.position} than {SPARE_BYTES >> 20} MiB and "
+                "four times its size"
             )
 
     def _object(self) -> _Step:
@@ -265,9 +265,9 @@ class _Reader:
         return _Function()
 
     def _string(self) -> bytes:
-        count = self.source.whole()
-        self._charge(max(0, count) + 60)
-        return self.source.characters(count)
+        taken = self.source.characters(self.source.whole())
+        self._charge(len(taken) + 60)
+        return taken
 
     def _table(self, index: int) -> _Step:
         table = self.seen[index] = Table()
@@ -290,10 +290,9 @@ class _Reader:
         version = self._string()
         name = _text(self._string() if version.startswith(b"V ") else version)
         if name in _STORAGES:
-            count = self.source.long()
-            dtype = _STORAGES[name]
-            self._charge(max(0, count) * dtype.itemsize)
-            storage = self.seen[index] = Storage(self.source.numbers(dtype, count))
+            numbers = self.source.numbers(_STORAGES[name], self.source.long())
+            self._charge(numbers.nbytes)
+            storage = self.seen[index] = Storage(numbers)
             return storage
         if name in _TENSORS:
             return (yield from self._tensor(index, name))

@@ -88,8 +88,8 @@ class Machine:
         self.budget -= count
         if self.budget < 0:
             raise Refused(
-                f"what it builds by byte {self.position} takes more than {SPARE_BYTES >> 20} MiB "
-                "and four times its size"
+                f"it builds more by byte {self.position} than {SPARE_BYTES >> 20} MiB and four "
+                "times its size"
             )
 
     def push(self, value: Any, cost: int = 32) -> None:

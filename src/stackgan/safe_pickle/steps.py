@@ -174,6 +174,18 @@ def _build(m: Machine) -> None:
     m.stack.append(target)
 
 
+def _instance(m: Machine) -> None:
+    """INST, OBJ, NEWOBJ, NEWOBJ_EX: the class is the last name on the stack, or in the lines."""
+    named = [value for value in m.stack[-1000:] if isinstance(value, Global)]
+    of = shown(named[-1].path) if named else "a class"
+    raise Refused(f"it makes an instance of {of}, which is not allowed")
+
+
+def _instance_of_lines(m: Machine) -> None:
+    _global(m)
+    _instance(m)
+
+
 def _persistent(m: Machine, identity: Any) -> None:
     if m.persistent is None:
         raise Refused("it refers to an object outside itself (a persistent id)")
@@ -249,14 +261,14 @@ STEPS: dict[int, Step] = {
     0x93: _stack_global,
     ord("R"): _reduce,
     ord("b"): _build,
+    ord("i"): _instance_of_lines,
+    ord("o"): _instance,
+    0x81: _instance,
+    0x92: _instance,
     ord("P"): lambda m: _persistent(m, str(m.line(), "utf-8")),
     ord("Q"): lambda m: _persistent(m, m.pop()),
 }
 _REFUSED = {
-    ord("i"): "makes an instance of a class (INST)",
-    ord("o"): "makes an instance of a class (OBJ)",
-    0x81: "makes an instance of a class (NEWOBJ)",
-    0x92: "makes an instance of a class (NEWOBJ_EX)",
     0x82: "uses an extension code (EXT1)",
     0x83: "uses an extension code (EXT2)",
     0x84: "uses an extension code (EXT4)",
