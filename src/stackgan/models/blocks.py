@@ -5,11 +5,16 @@ Paper: section 3.5 (implementation details).
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cache
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from stackgan.models.arranged import Arranged as Arranged
+from stackgan.models.replicated import convolve_replicated, replicate
+from stackgan.models.small_maps import Conv2d
 
 Normalisation = Literal["batch", "spectral", "none"]
 
@@ -23,28 +28,31 @@ def transposed_kernel(weight: Tensor) -> Tensor:
 
     Nearest x2 followed by the 3x3 convolution (padding 1) equals a transposed convolution with this
     kernel (stride 2, padding 1): 4 taps for each output pixel in place of 9 and no enlarged map in
-    memory. The map is linear, one [16 x 9] matrix product.
+    memory. The map is linear, one [16 x 9] matrix product; it comes channels-last, without a copy
+    where the weight is stored as :func:`store_up_kernels` does.
     """
     out_channels, in_channels = weight.shape[:2]
-    taps = torch.kron(_TAPS, _TAPS).to(weight)
-    kernel = weight.transpose(0, 1).reshape(-1, 9) @ taps.T
-    return kernel.view(in_channels, out_channels, 4, 4)
+    by_input = weight.permute(1, 2, 3, 0).reshape(in_channels, 9, out_channels)
+    kernel = _kernel_map(weight.device, weight.dtype) @ by_input  # [in, 16, out]
+    return kernel.view(in_channels, 4, 4, out_channels).permute(0, 3, 1, 2)
 
 
-class Arranged(nn.Module):
-    """A part that can compute its function fast, or operation by operation as published.
+@cache
+def _kernel_map(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The map [16, 9] of :func:`transposed_kernel`: made once, so that no step waits for a copy."""
+    with torch.inference_mode(False):
+        return torch.kron(_TAPS, _TAPS).to(device, dtype)
 
-    The two differ in their last bits, which a few training steps make visible: a unit that falls to
-    the other side of zero passes its gradient or not. On a CPU batch normalisation's sums are also
-    less exact in the channels-last layout that the fast way uses.
+
+def store_up_kernels(network: nn.Module) -> None:
+    """Lay the up blocks' weights in memory as [in, 3, 3, out], in place; their values stay.
+
+    Then the transposed kernel needs no copy of them, nor its gradient.
     """
-
-    literal = False
-
-    @property
-    def layout(self) -> torch.memory_format:
-        """How the feature maps lie in memory."""
-        return torch.contiguous_format if self.literal else torch.channels_last
+    for module in network.modules():
+        if isinstance(module, UpConv) and not module.literal:
+            stored = module.weight.data.permute(1, 2, 3, 0).contiguous()
+            module.weight.data = stored.permute(3, 0, 1, 2)
 
 
 class UpConv(Arranged, nn.Conv2d):
@@ -168,22 +176,22 @@ class DownBlock(nn.Module):
         self.slope = 0.2 if activated else 1.0
         batch = normalisation == "batch" and not first
         self.conv = spectral(
-            nn.Conv2d(in_channels, out_channels, 4, 2, 1, bias=normalisation != "batch"),
+            Conv2d(in_channels, out_channels, 4, 2, 1, bias=normalisation != "batch"),
             normalisation,
         )
         self.norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
         self.refine: nn.Module | None = None
         self.skip: nn.Module | None = None
         if residual:
-            self.refine = spectral(nn.Conv2d(out_channels, out_channels, 3, 1, 1), normalisation)
-            self.skip = spectral(nn.Conv2d(in_channels, out_channels, 1), normalisation)
+            self.refine = spectral(Conv2d(out_channels, out_channels, 3, 1, 1), normalisation)
+            self.skip = spectral(Conv2d(in_channels, out_channels, 1), normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, H/2, W/2]."""
-        y = F.leaky_relu(self.norm(self.conv(x)), self.slope)
+        y = F.leaky_relu_(self.norm(self.conv(x)), self.slope)
         if self.refine is None or self.skip is None:
             return y
-        y = F.leaky_relu(self.refine(y), 0.2)
+        y = F.leaky_relu_(self.refine(y), 0.2)
         joined: Tensor = (y + self.skip(F.avg_pool2d(x, 2))) * 0.5**0.5
         return joined
 
@@ -219,7 +227,7 @@ class JointLogits(Arranged):
     map is a matrix product; the same weights, the same function.
 
     ``kernel=3`` is PT's 3x3 convolution over both, likewise in two parts: at the border fewer of
-    its taps see the text, so its part stays a convolution.
+    its taps see the text (:func:`convolve_replicated`).
     """
 
     def __init__(
@@ -235,7 +243,7 @@ class JointLogits(Arranged):
         hidden = hidden or features
         bias = normalisation != "batch"
         self.image = spectral(
-            nn.Conv2d(features, hidden, kernel, padding=kernel // 2, bias=bias), normalisation
+            Conv2d(features, hidden, kernel, padding=kernel // 2, bias=bias), normalisation
         )
         self.text: nn.Module | None = None
         if text_dim and kernel == 1:
@@ -245,7 +253,7 @@ class JointLogits(Arranged):
             self.text = spectral(convolution, normalisation)
         self.kernel = kernel
         self.norm = nn.BatchNorm2d(hidden) if normalisation == "batch" else nn.Identity()
-        self.score = spectral(nn.Conv2d(hidden, 1, 4, bias=score_bias), normalisation)
+        self.score = spectral(Conv2d(hidden, 1, 4, bias=score_bias), normalisation)
 
     def forward(self, features: Tensor, text: Tensor | None) -> Tensor:
         """Map features [B, F, 4, 4] and text [B, N] (or None) to logits [B], float32."""
@@ -254,20 +262,21 @@ class JointLogits(Arranged):
         elif self.literal:
             joint = self._joined(features, text)
         elif self.kernel > 1:
-            spread = text[:, :, None, None].expand(-1, -1, *features.shape[2:])
-            joint = self.image(features) + self.text(spread)
+            joint = self.image(features)
+            weight = cast(nn.Conv2d, self.text).weight
+            joint = joint + convolve_replicated(text, weight, features.shape[2:]).to(joint.dtype)
         else:
             joint = self.image(features)
             joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
-        joint = F.leaky_relu(self.norm(joint), 0.2)
+        joint = F.leaky_relu_(self.norm(joint), 0.2)
         logits: Tensor = self.score(joint).flatten().float()
         return logits
 
     def _joined(self, features: Tensor, text: Tensor) -> Tensor:
         """The one convolution over features and repeated text that :meth:`forward` splits."""
-        image, code = self.get_parameter("image.weight"), self.get_parameter("text.weight")
+        image, code = cast(nn.Conv2d, self.image).weight, cast(nn.Conv2d, self.text).weight
         weight = torch.cat([image, code.view(len(code), -1, self.kernel, self.kernel)], dim=1)
-        spread = text[:, :, None, None].expand(-1, -1, *features.shape[2:]).to(features.dtype)
+        spread = replicate(text, features.shape[2:]).to(features.dtype)
         joined = torch.cat([features, spread], dim=1)
         bias = getattr(self.image, "bias", None)
         return F.conv2d(joined, weight, bias, padding=self.kernel // 2)
@@ -278,7 +287,7 @@ class ScoreLogits(nn.Module):
 
     def __init__(self, features: int, normalisation: Normalisation, bias: bool = True) -> None:
         super().__init__()
-        self.score = spectral(nn.Conv2d(features, 1, 4, bias=bias), normalisation)
+        self.score = spectral(Conv2d(features, 1, 4, bias=bias), normalisation)
 
     def forward(self, features: Tensor, text: None) -> Tensor:
         """Map features [B, F, 4, 4] to logits [B], float32; there is no text."""
@@ -300,6 +309,6 @@ class PatchLogits(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [B, F, H, W] to logits [B * H * W], float32."""
-        hidden = F.leaky_relu(self.hidden(features), 0.2)
+        hidden = F.leaky_relu_(self.hidden(features), 0.2)
         logits: Tensor = self.score(hidden).flatten().float()
         return logits

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stackgan.models.blocks import UpConv
+from stackgan.models.small_maps import Conv2d
 
 
 class BottleneckBlock(nn.Module):
@@ -19,11 +20,11 @@ class BottleneckBlock(nn.Module):
     def __init__(self, channels: int, inner: int, slope: float) -> None:
         super().__init__()
         self.slope = slope
-        self.conv1 = nn.Conv2d(channels, inner, 1, bias=False)
+        self.conv1 = Conv2d(channels, inner, 1, bias=False)
         self.norm1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, padding=1, bias=False)
+        self.conv2 = Conv2d(inner, inner, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, channels, 3, padding=1, bias=False)
+        self.conv3 = Conv2d(inner, channels, 3, padding=1, bias=False)
         self.norm3 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:

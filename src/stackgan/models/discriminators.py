@@ -23,6 +23,7 @@ from stackgan.models.blocks import (
     spectral,
 )
 from stackgan.models.bottleneck import BottleneckBlock
+from stackgan.models.small_maps import Conv2d
 from stackgan.tensors import AnyLogits, Embedding, FeatureMap, Images, Logits
 
 TextKind = Literal["linear", "leaky_relu", "mean"]
@@ -159,7 +160,7 @@ def _compress(
 ) -> list[nn.Module]:
     batch = normalisation == "batch"
     conv = spectral(
-        nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, bias=not batch), normalisation
+        Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, bias=not batch), normalisation
     )
     norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
-    return [conv, norm, nn.LeakyReLU(0.2)]
+    return [conv, norm, nn.LeakyReLU(0.2, inplace=True)]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from stackgan.models.blocks import Arranged, ResidualBlock, UpBlock
 from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind, EpsKind
+from stackgan.models.replicated import JoinConv
 from stackgan.models.stage1 import Generated
 from stackgan.tensors import Condition, Embedding, Images, Resized
 
@@ -59,10 +60,7 @@ class Stage2Generator(Arranged):
                 _down(2 * width, 4 * width, 4, 2),
             ]
         )
-        # A 3x3 convolution over [features, replicated condition] (paper: "concatenated along the
-        # channel dimension"), its text half kept apart: the map it sees is constant.
-        joined = 4 * width + (condition_dim if text else 0)
-        self.join = nn.Conv2d(joined, 4 * width, 3, padding=1, bias=False)
+        self.join = JoinConv(4 * width, condition_dim if text else 0, 4 * width)
         self.join_norm = nn.BatchNorm2d(4 * width)
         self.residual = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
         ups = {128: 3, 256: 4}[image_px]
@@ -96,22 +94,20 @@ class Stage2Generator(Arranged):
         x = early = self.encode[0](sketches)
         for down in list(self.encode)[1:]:
             x = down(x)
-        gaussian = None
+        gaussian = condition = None
         if self.conditioning is not None:
             gaussian = self.conditioning(embedding)
             eps = self.conditioning.chance(eps)
             condition = gaussian.sample(eps)
-            spread = condition[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)
-            x = torch.cat([x, spread], dim=1)
-        x = F.relu(self.join_norm(self.join(x)))
+        x = F.relu(self.join_norm(self.join(x, condition)), inplace=True)
         x = self.residual(x)
         for block in self.up:
             x = block(x)
             if self.output == "residual" and x.shape[2] == 64:
-                x = self.detail(F.relu(x + self.merge_norm(self.merge(early))))
+                x = self.detail(F.relu(x + self.merge_norm(self.merge(early)), inplace=True))
         if self.output == "rgb":
             return Generated(torch.tanh(self.rgb(x).float()), gaussian)
-        painted = self.rgb(F.relu(self.fine_norm(self.fine(x)))).float()
+        painted = self.rgb(F.relu(self.fine_norm(self.fine(x)), inplace=True)).float()
         return Generated(clip(enlarge(sketches, self.image_px) + painted), gaussian)
 
 
@@ -128,7 +124,7 @@ def _down(
     ]
     if norm:
         layers.append(nn.BatchNorm2d(out_channels))
-    return nn.Sequential(*layers, nn.ReLU())
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))
 
 
 def clip(images: Images) -> Images:

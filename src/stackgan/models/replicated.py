@@ -1,0 +1,83 @@
+"""A code joined to a feature map as if it stood at every place of it, without the map of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stackgan.models.arranged import Arranged
+from stackgan.tensors import FeatureMap
+
+
+def replicate(code: Tensor, size: torch.Size) -> Tensor:
+    """Repeat [B, N] at every place of a map: [B, N, H, W], a view. Paper: section 3.4."""
+    return code[:, :, None, None].expand(-1, -1, *size)
+
+
+def convolve_replicated(code: Tensor, weight: Tensor, size: torch.Size) -> FeatureMap:
+    """Convolve a replicated code with ``weight`` (stride 1, "same" padding): channels-last float32.
+
+    Equals ``F.conv2d(replicate(code, size), weight, padding=k // 2)``. Over a constant map a tap
+    gives one number for each image and output map, the same wherever it lies inside the map: one
+    matrix product over the codes, then one over the taps, which leaves out those beyond the border.
+
+    Args:
+        code: [B, N].
+        weight: [O, N, k, k], k odd.
+        size: (H, W) of the map.
+
+    Returns:
+        [B, O, H, W].
+    """
+    out_channels, _, kernel, _ = weight.shape
+    height, width = size
+    with torch.autocast(code.device.type, enabled=False):
+        flat = weight.float().permute(1, 2, 3, 0).reshape(code.shape[1], -1)  # [N, k * k * O]
+        per_tap = (code.float() @ flat).view(-1, kernel * kernel, out_channels)
+        inside = _inside(kernel, height, width, code.device)
+        joined = inside @ per_tap  # [H * W, k * k] @ [B, k * k, O]
+    return joined.view(-1, height, width, out_channels).permute(0, 3, 1, 2)
+
+
+def _inside(kernel: int, height: int, width: int, device: torch.device) -> Tensor:
+    """Which taps read inside the map at each place: 0 or 1, [H * W, k * k]."""
+    rows, columns = (_inside_line(kernel, length, device) for length in (height, width))
+    both = rows[:, None, :, None] * columns[None, :, None, :]
+    return both.reshape(height * width, kernel * kernel)
+
+
+def _inside_line(kernel: int, length: int, device: torch.device) -> Tensor:
+    """The same along one axis: [length, k]."""
+    taps = torch.arange(kernel, device=device) - kernel // 2
+    read = torch.arange(length, device=device)[:, None] + taps
+    return ((read >= 0) & (read < length)).float()
+
+
+class JoinConv(Arranged, nn.Conv2d):
+    """A 3x3 convolution over feature maps and a replicated code, in two parts.
+
+    Paper: section 3.4: the condition is "spatially replicated" and concatenated with the features
+    along the channel dimension.
+    Differs: computed as a convolution of the features plus :func:`convolve_replicated` because that
+    is the same function without the concatenated map and with fewer multiply-adds; one weight
+    [out, features + code, 3, 3], as in :meth:`plain`, the literal form.
+    """
+
+    def __init__(self, features: int, code_dim: int, out_channels: int) -> None:
+        super().__init__(features + code_dim, out_channels, 3, padding=1, bias=False)
+        self.features = features
+
+    def forward(self, input: Tensor, code: Tensor | None = None) -> Tensor:
+        """Map [B, F, H, W] and a code [B, N] to [B, out, H, W]; without a code, N is 0."""
+        if code is None or self.literal:
+            return self.plain(input, code)
+        joined = F.conv2d(input, self.weight[:, : self.features], self.bias, padding=1)
+        of_code = convolve_replicated(code, self.weight[:, self.features :], input.shape[2:])
+        return joined + of_code.to(joined.dtype)
+
+    def plain(self, input: Tensor, code: Tensor | None = None) -> Tensor:
+        """The same function as the paper words it: the reference of the tests."""
+        if code is not None:
+            input = torch.cat([input, replicate(code, input.shape[2:]).to(input.dtype)], dim=1)
+        return super().forward(input)

@@ -1,0 +1,135 @@
+"""What is computed fast is the function that the paper words: values, gradients, penalties."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from stackgan.config import Architecture, load_settings
+from stackgan.models.blocks import JointLogits, UpConv, store_up_kernels, transposed_kernel
+from stackgan.models.build import build_stage2
+from stackgan.models.replicated import JoinConv, convolve_replicated, replicate
+from stackgan.models.small_maps import SMALL_PX, Conv2d
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def gradients(function: Callable[[], Tensor], of: list[Tensor]) -> tuple[Tensor, ...]:
+    y = function()
+    return torch.autograd.grad((y * draw(*y.shape, seed=7)).sum(), of)
+
+
+SMALL = [(4, 2, 1, 8), (4, 2, 1, 16), (3, 1, 1, 4), (4, 1, 0, 4), (1, 1, 0, 4), (4, 2, 1, 9)]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), SMALL)
+def test_a_convolution_of_small_maps_is_torch_s(
+    kernel: int, stride: int, padding: int, side: int
+) -> None:
+    layer = Conv2d(5, 6, kernel, stride, padding).double()
+    x = draw(3, 5, side, side).requires_grad_(True)
+    assert_close(layer(x), layer.plain(x))
+    weights = [x, *layer.parameters()]
+    fast, plain = (gradients(lambda f=f: f(x), weights) for f in (layer, layer.plain))
+    assert_close(fast, plain)
+
+    def penalty(function: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:  # as R1's
+        (slope,) = torch.autograd.grad(function(x).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), [x, layer.weight])
+
+    assert_close(penalty(layer), penalty(layer.plain))
+
+
+@pytest.mark.parametrize("side", [SMALL_PX, SMALL_PX + 1])
+def test_only_small_maps_become_a_matrix_product(side: int) -> None:
+    layer, x = Conv2d(2, 3, 3, padding=1), torch.ones(1, 2, side, side)
+    name = type(layer(x).grad_fn).__name__
+    assert ("Convolution" in name) == (side > SMALL_PX)
+    layer.literal = True
+    assert "Convolution" in type(layer(x).grad_fn).__name__
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("size", [(4, 4), (5, 3), (1, 2)])
+def test_a_replicated_code_is_convolved_without_its_map(kernel: int, size: tuple[int, int]) -> None:
+    code, weight = draw(2, 3).requires_grad_(True), draw(4, 3, kernel, kernel, seed=1)
+    weight = weight.requires_grad_(True)
+
+    def plain() -> Tensor:
+        return F.conv2d(replicate(code, torch.Size(size)), weight, padding=kernel // 2)
+
+    def fast() -> Tensor:
+        return convolve_replicated(code, weight, torch.Size(size)).double()
+
+    assert_close(fast(), plain(), rtol=1e-5, atol=1e-5)
+    pair = [code, weight]
+    assert_close(gradients(fast, pair), gradients(plain, pair), rtol=1e-5, atol=1e-5)
+
+
+def test_the_join_of_features_and_condition_is_one_convolution() -> None:
+    join = JoinConv(4, 3, 5)
+    x, code = draw(2, 4, 6, 6).float().requires_grad_(True), draw(2, 3, seed=1).float()
+    code.requires_grad_(True)
+    assert_close(join(x, code), join.plain(x, code), rtol=1e-5, atol=1e-5)
+    of = [x, code, join.weight]
+    fast, plain = (gradients(lambda f=f: f(x, code).double(), of) for f in (join, join.plain))
+    assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+    join.literal = True
+    assert torch.equal(join(x, code), join.plain(x, code))
+
+
+def test_the_join_keeps_the_weights_of_the_one_convolution() -> None:
+    state = JoinConv(4, 3, 5).state_dict()
+    assert {name: value.shape for name, value in state.items()} == {"weight": (5, 7, 3, 3)}
+    architecture = Architecture(embedding_dim=4, condition_dim=3, stage2_generator_width=4)
+    assert build_stage2(architecture).state_dict()["join.weight"].shape == (16, 19, 3, 3)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("normalisation", ["batch", "spectral", "none"])
+def test_joint_logits_fast_and_literal(kernel: int, normalisation: str) -> None:
+    head = JointLogits(6, 3, normalisation, kernel=kernel)  # type: ignore[arg-type]
+    head.eval()  # spectral normalisation's vectors stay
+    features, text = draw(2, 6, 4, 4).float(), draw(2, 3, seed=1).float()
+    fast = head(features, text)
+    literal = copy.deepcopy(head)
+    for module in literal.modules():
+        module.literal = True  # type: ignore[assignment]
+    assert_close(fast, literal(features, text), rtol=1e-5, atol=1e-5)
+
+
+def test_stored_up_kernels_are_the_same_weights() -> None:
+    network = nn.Sequential(UpConv(6, 4)).to(memory_format=torch.channels_last)
+    before = network[0].weight.detach().clone()
+    x = draw(2, 6, 5, 5).float()
+    plain = network[0].plain(x)
+    store_up_kernels(network)
+    assert torch.equal(network[0].weight, before)
+    assert_close(network(x), plain, rtol=1e-5, atol=1e-5)
+    assert network[0].weight.permute(1, 2, 3, 0).is_contiguous()
+    kernel = transposed_kernel(network[0].weight)
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    network(x).sum().backward()
+    assert network[0].weight.grad.permute(1, 2, 3, 0).is_contiguous()
+
+
+def test_up_kernels_made_while_sampling_train_afterwards() -> None:
+    layer, x = UpConv(3, 2), draw(1, 3, 2, 2).float()
+    from stackgan.models.blocks import _kernel_map
+
+    _kernel_map.cache_clear()
+    with torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_presets_have_both_arithmetics() -> None:
+    assert load_settings(["authors-pt"]).architecture.arithmetic == "literal"
+    assert load_settings(["modern"]).architecture.arithmetic == "fast"
