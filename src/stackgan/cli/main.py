@@ -7,8 +7,10 @@ takes under 0.3 s.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -144,11 +146,33 @@ def _os_sentence(error: OSError) -> str:
 
 def _usage_sentence(error: Any, arguments: Sequence[str]) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
+    message = _with_value(message.replace("Value error, ", ""), _given(error, arguments))
     verb = next((word for word in arguments if word in VERBS), None)
     if verb in TAKES_CAPTIONS and message.lower().startswith("no such option"):
         return f"{message}; a caption that begins with a hyphen goes after -- (see --help)"
     hint = f"stackgan {verb} --help" if verb else "stackgan --help"
     return f"{message[:1].lower()}{message[1:]} (see `{hint}`)"
+
+
+def _given(error: Any, arguments: Sequence[str]) -> str | None:
+    """The value that the option had which ``error`` is about."""
+    for option in getattr(getattr(error, "param", None), "opts", []):
+        for place, word in enumerate(arguments):
+            if word == option and place + 1 < len(arguments):
+                return arguments[place + 1]
+            if word.startswith(f"{option}=") and option.startswith("--"):
+                return word.partition("=")[2]
+    return None
+
+
+def _with_value(message: str, value: str | None) -> str:
+    """The message with the value that was found, and the nearest of the values it lists."""
+    if value is None or not message.startswith("Invalid value"):
+        return message
+    listed = re.findall("'([^']*)'", message.partition("not one of")[2])
+    close = difflib.get_close_matches(value, listed, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{message}{'' if repr(value) in message else f', found {value[:60]!r}'}{hint}"
 
 
 if __name__ == "__main__":
