@@ -45,7 +45,7 @@ DEFECTS = [
         "    if pixels > LARGEST_PX:", "    if False:", "what is too large is refused", _NAMED
     ),
     _decoding(
-        "    if held > LARGEST_PROGRESSIVE_PX:",
+        "    if progressive and whole > LARGEST_PROGRESSIVE_PX:",
         "    if False:",
         "a progressive JPEG is held whole",
         _BOMB,

@@ -124,15 +124,15 @@ def _check_size(
     if least_px is not None:
         image.draft(None, (least_px, least_px))
     pixels = image.width * image.height
-    held = whole if "progressive" in image.info and image.format == "JPEG" else pixels
-    if held > LARGEST_PROGRESSIVE_PX:
+    progressive = "progressive" in image.info and image.format == "JPEG"
+    if progressive and whole > LARGEST_PROGRESSIVE_PX:
         raise DataError(
-            f"{path} is a progressive JPEG of {held / 1e6:,.0f} megapixels, too large to decode in "
+            f"{path} is a progressive JPEG of {whole / 1e6:,.0f} megapixels, too large to decode in "
             "little memory: make it smaller or save it without `progressive`"
         )
     if pixels > LARGEST_PX:
         raise DataError(f"{path} {_too_large(pixels)}")
-    return _ALONE if max(held, pixels) > ALONE_PX else nullcontext()
+    return _ALONE if (whole if progressive else pixels) > ALONE_PX else nullcontext()
 
 
 def _too_large(pixels: int) -> str:
