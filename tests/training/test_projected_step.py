@@ -59,10 +59,10 @@ def batch(seed: int = 3) -> StepBatch:
 
 
 def test_it_learns_to_tell_photographs_from_pictures(network: EfficientNetLite) -> None:
-    stage = stage_of(network)
+    stage = stage_of(network, SETTINGS.model_copy(update={"generator_lr": 1e-30}))
     reports = [train_step(stage, batch(), random(step)) for step in range(12)]
     gaps = [float(report["p_real"] - report["p_fake"]) for report in reports]
-    assert gaps[-1] > gaps[0] + 0.01, gaps
+    assert gaps[-1] > gaps[0] + 0.01, gaps  # the generator stands still, so the gap is its own
 
 
 def test_the_generator_pays_it_by_the_weight(network: EfficientNetLite) -> None:
