@@ -182,6 +182,9 @@ HOSTILE = {
     "an object array": lambda c: pickle.dumps(np.array([1, None])),
     "an array of records": lambda c: pickle.dumps(np.zeros(2, [("a", "f4")])),
     "a subclass of arrays": lambda c: pickle.dumps(np.ma.array([1])),
+    "another class of arrays": lambda c: (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmatrix\n(I0\ntS'b'\ntR."
+    ),
     "a dtype alone": lambda c: pickle.dumps(np.dtype("f4")),
     "an array never filled": lambda c: (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR."
@@ -254,6 +257,7 @@ def test_the_rest_is_refused_in_one_sentence(name, tmp_path):
         ("newobj", "fractions.Fraction"),
         ("an instance", "os.system"),
         ("an object array", "dtype"),
+        ("another class of arrays", r"numpy\.matrix"),
         ("persistent id", "persistent id"),
         ("extension code", "extension code"),
         ("wrong protocol", "protocol 9"),
@@ -291,6 +295,13 @@ def test_arrays_of_the_same_bytes_cannot_fill_the_memory(monkeypatch):
     monkeypatch.setattr(machine, "SPARE_BYTES", 2**20)
     with pytest.raises(DataError, match="builds more"):
         load(content + dtype + b"(" + again * 60 + b"t.", "bomb")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_array_takes_no_more_than_thrice_its_size_of_the_bound(protocol, monkeypatch):
+    monkeypatch.setattr(machine, "SPARE_BYTES", 2**14)
+    array = np.random.default_rng(0).normal(size=(40, 500))
+    np.testing.assert_array_equal(load(pickle.dumps([array], protocol))[0], array)
 
 
 @pytest.mark.parametrize("place", ["gone.pickle", ""])

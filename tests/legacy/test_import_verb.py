@@ -41,7 +41,7 @@ def test_a_model_that_draws_interpolates_and_tells_where_it_came_from(
 ):
     folder = tmp_path / "coco"
     done = command_line("import", *files, encoder_file, "--to", folder)
-    assert (done.code, done.err) == (0, "") and str(folder) in done.out
+    assert done.code == 0 and str(folder) in done.out, done.err
     made = load_model(folder)
     sketch = made.stage1(recorded["embedding"], recorded["noise"], recorded["stage2_sketch_eps"])
     drawn = made.stage2(sketch.images, recorded["embedding"], recorded["stage2_eps"])

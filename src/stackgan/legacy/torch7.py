@@ -21,7 +21,7 @@ from stackgan.errors import DataError
 from stackgan.safe_pickle import Refused, opened
 from stackgan.safe_pickle.machine import SPARE_BYTES, Buffer, shown
 
-MAX_DEPTH = 5_000  # a graph of 18 recurrent steps is a few hundred deep
+MAX_DEPTH = 20_000  # a graph of modules is read as deep as its longest path without return
 _KINDS = {
     "Byte": "u1",
     "Char": "i1",

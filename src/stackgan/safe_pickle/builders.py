@@ -87,9 +87,9 @@ def _describe(dtype: Dtype, state: Any) -> None:
     dtype.order = order
 
 
-def _reconstruct(machine: Machine, kind: Any, shape: Any, code: Any) -> NDArray[Any]:
-    if not (isinstance(kind, Global) and kind.path == "numpy.ndarray"):
-        raise Refused(f"it holds an array of kind {kind(kind)}, which is not allowed")
+def _reconstruct(machine: Machine, subtype: Any, shape: Any, code: Any) -> NDArray[Any]:
+    if not (isinstance(subtype, Global) and subtype.path == "numpy.ndarray"):
+        raise Refused(f"it holds an array of another class, {kind(subtype)}, which is not allowed")
     made: NDArray[Any] = np.empty(0)
     machine.charge(112)
     machine.unbuilt[id(made)] = made
@@ -98,33 +98,39 @@ def _reconstruct(machine: Machine, kind: Any, shape: Any, code: Any) -> NDArray[
 
 def _fill_array(machine: Machine, array: NDArray[Any], state: Any) -> None:
     shape, dtype, fortran, content = expect(state, tuple)[-4:]
-    filled = _array(machine, content, dtype, shape, "F" if fortran else "C")
-    real, sides = filled.dtype, filled.shape
+    raw, real, sides = _checked(machine, content, dtype, shape)
     fresh: Any = array  # numpy's own types know the lists of object arrays alone
-    fresh.__setstate__((1, sides, real, bool(fortran), filled.tobytes("A")))
+    fresh.__setstate__((1, sides, real, bool(expect(fortran, int, bool)), bytes(raw)))
 
 
 def _array(
     machine: Machine, content: Any, dtype: Any, shape: Any, order: Any = "C"
 ) -> NDArray[Any]:
-    """An array of its own memory; refused before reserving where content and shape disagree."""
+    raw, real, sides = _checked(machine, content, dtype, shape)
+    copied: NDArray[Any] = np.frombuffer(raw, dtype=real).copy()
+    return copied.reshape(sides, order="F" if text_of(order) == "F" else "C")
+
+
+def _checked(
+    machine: Machine, content: Any, dtype: Any, shape: Any
+) -> tuple[bytes | bytearray, np.dtype[Any], tuple[int, ...]]:
+    """An array's bytes, type and sides; refused where they disagree, before any is reserved."""
     real = expect(dtype, Dtype).real()
-    sides = [expect(side, int) for side in expect(shape, tuple)]
+    sides = tuple(expect(side, int) for side in expect(shape, tuple))
     if len(sides) > 32 or any(not 0 <= side < 2**40 for side in sides):
         raise Refused("it holds an array of impossible shape")
     raw = content.encode("utf-8") if isinstance(content, str) else content
     wanted = math.prod(sides) * real.itemsize
     if len(expect(raw, bytes, bytearray)) != wanted:
         raise Refused(f"it holds an array that claims {wanted} bytes and has {len(raw)}")
-    machine.charge(3 * wanted + 112)
+    machine.charge(wanted + 112)
     if real.kind == "U":
         points = np.frombuffer(raw, dtype=np.dtype("u4").newbyteorder(real.byteorder))
         if (bad := (points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
             raise Refused(f"it holds an array of text with {int(bad.sum())} impossible characters")
     if real.kind == "b" and raw.strip(b"\0\1"):
         raise Refused("it holds an array of booleans that are neither 0 nor 1")
-    copied = np.frombuffer(raw, dtype=real).copy()
-    return copied.reshape(sides, order="F" if text_of(order) == "F" else "C")
+    return raw, real, sides
 
 
 def _scalar(machine: Machine, dtype: Any, content: Any) -> Any:

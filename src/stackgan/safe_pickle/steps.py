@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,7 @@ def _quoted(m: Machine) -> None:
 def _unicode_line(m: Machine) -> None:
     text = str(m.line(), "raw-unicode-escape")
     text.encode("utf-8")  # a lone surrogate is no text
-    m.push(text, 50 + 4 * len(text))
+    m.push(text, sys.getsizeof(text))
 
 
 def _counted(form: str, push: Callable[[Machine, bytes], None]) -> Step:
@@ -77,7 +78,8 @@ def _counted(form: str, push: Callable[[Machine, bytes], None]) -> Step:
 
 
 def _push_text(m: Machine, raw: bytes) -> None:
-    m.push(str(raw, "utf-8"), 50 + (len(raw) if raw.isascii() else 4 * len(raw)))
+    text = str(raw, "utf-8")
+    m.push(text, sys.getsizeof(text))
 
 
 def _push_bytes(m: Machine, raw: bytes) -> None:
