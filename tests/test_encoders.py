@@ -179,3 +179,11 @@ def test_generate_and_interpolate_take_the_encoder(
     assert command_line("interpolate", *ends, "--out", tmp_path / "row.png").code == 0
     wrong = command_line("generate", *words, "--encoder", "minilmm")
     assert wrong.code == 2 and "did you mean 'minilm'" in wrong.err
+
+
+def test_inspect_tells_of_vectors_without_listing_the_words(
+    vectors: Path, tmp_path: Path, command_line: Callable[..., Any]
+) -> None:
+    load_encoder(vectors).save(tmp_path / "kept")
+    done = command_line("inspect", tmp_path / "kept")
+    assert done.code == 0 and "word-vectors" in done.out and "flower" not in done.out

@@ -76,7 +76,8 @@ def _safetensors(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file} is not a safetensors file ({error})") from None
     if "kind" in metadata:
         metadata["network"] = metadata.pop("kind")
-    kept = {k: v for k, v in metadata.items() if k not in {"alphabet", "vocabulary"}}
+    long = {"alphabet", "vocabulary", "words", "captions"}
+    kept = {k: v for k, v in metadata.items() if k not in long}
     if "vocabulary" in metadata:
         kept["vocabulary_words"] = len(json_module.loads(metadata["vocabulary"]))
     encoder = str(metadata.get("format", "")).startswith("stackgan-encoder/")
