@@ -127,8 +127,8 @@ def _check_size(
     progressive = "progressive" in image.info and image.format == "JPEG"
     if progressive and whole > LARGEST_PROGRESSIVE_PX:
         raise DataError(
-            f"{path} is a progressive JPEG of {whole / 1e6:,.0f} megapixels, too large to decode in "
-            "little memory: make it smaller or save it without `progressive`"
+            f"{path} is a progressive JPEG of {whole / 1e6:,.0f} megapixels, too large to decode "
+            "in little memory: make it smaller or save it without `progressive`"
         )
     if pixels > LARGEST_PX:
         raise DataError(f"{path} {_too_large(pixels)}")
