@@ -17,6 +17,7 @@ LINES = {
     "no caption": (["generate"], ["no caption was given"]),
     "an empty caption": (["generate", " "], ["caption is empty"]),
     "one caption of two": (["interpolate", "a"], ["missing argument 'B'"]),
+    "a zero byte": ([*GENERATE, "--captions", "a\0b"], [r"'a\x00b' holds a zero byte"]),
     "no number": ([*GENERATE, "-n", "many"], ["-n", "many", "integer"]),
     "too small": ([*GENERATE, "-n", "0"], ["-n", "found '0'", "1"]),
     "too large": ([*GENERATE, "--stage", "7"], ["--stage", "found '7'", "2"]),

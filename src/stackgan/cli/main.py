@@ -59,6 +59,8 @@ def run(argv: Sequence[str]) -> int:
         print(f"stackgan {__version__}")
         return 0
     verb = None if arguments[0].startswith("-") else arguments[0]
+    if held := next((word for word in arguments if "\0" in word), None):
+        return _say(f"{held[:60]!r} holds a zero byte, which no name and no caption can have", 2)
     try:
         command = typer.main.get_command(build_app(verb))
         code = command.main(arguments, prog_name="stackgan", standalone_mode=False)
