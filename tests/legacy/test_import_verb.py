@@ -277,3 +277,8 @@ def test_a_whole_file_and_its_weights_are_never_changed(command_line, published,
     theirs = before["fc.0.weight"]
     assert torch.equal(made["project.weight"][:, :8], theirs[:, 6:])  # condition, then noise
     assert torch.equal(made["project.weight"][:, 8:], theirs[:, :6])
+
+
+def test_a_ckpt_of_pytorch_is_read_as_one(command_line, published, tmp_path):
+    (tmp_path / "netG.ckpt").write_bytes((published / "stage1_G.pth").read_bytes())
+    assert command_line("import", tmp_path / "netG.ckpt", "--to", tmp_path / "m").code == 0

@@ -24,8 +24,6 @@ from stackgan.text import TextEncoder
 from stackgan.text.absent import Absent
 from stackgan.text.precomputed import Precomputed
 
-_TENSORFLOW = (".ckpt", ".index", ".meta")
-
 
 @dataclass
 class Files:
@@ -88,14 +86,12 @@ def import_files(
 
 def _sort(path: Path, files: Files) -> None:
     """Read one file and put it where it belongs."""
-    name = path.name
-    if name.endswith(_TENSORFLOW) or ".ckpt." in name or ".data-0" in name or name == "checkpoint":
+    if _is_tensorflow(path):
         raise ModelError(
             f"{path} is a TensorFlow checkpoint, which cannot be imported yet; the authors' "
             "PyTorch networks (.pth) can"
         )
     start = _first_bytes(path)
-    kind: str
     if torch7.is_t7(start):
         found = torch7.read_t7(path)
         if char_cnn_rnn.holds_encoder(found):
@@ -123,6 +119,16 @@ def _sort(path: Path, files: Files) -> None:
         return
     kind, found = pickles.read_pickle(path)
     _set_data(files, kind, path, found)
+
+
+def _is_tensorflow(path: Path) -> bool:
+    """Whether the name is a TensorFlow checkpoint's, or its prefix's; PyTorch's has other bytes."""
+    name = path.name
+    if name == "checkpoint" or name.endswith((".index", ".meta")) or ".data-0" in name:
+        return True
+    if ".ckpt" not in name:
+        return False
+    return not (path.is_file() and is_pth(_first_bytes(path)))
 
 
 def _first_bytes(path: Path) -> bytes:
