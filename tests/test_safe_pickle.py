@@ -210,6 +210,7 @@ HOSTILE = {
     "a memo never stored": lambda c: b"h\x05.",
     "a negative memo": lambda c: b"Np-1\n.",
     "a whole number of 2 GB": lambda c: b"\x8b\xff\xff\xff\x7f1.",
+    "a whole number of 100 bytes": lambda c: b"\x8b\x64\0\0\0" + b"\1" * 100 + b".",
     "a whole number of 9,999 digits": lambda c: b"L" + b"9" * 9999 + b"L\n.",
     "no whole number": lambda c: b"I0x1\n.",
     "a list of itself": lambda c: b"]q\x00h\x00a.",

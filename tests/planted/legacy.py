@@ -132,7 +132,7 @@ DEFECTS = [
         "if m.persistent is None:",
         "if False:",
         "no persistent id without a reader for it",
-        _REFUSED,
+        _SAID,
     ),
     _steps(
         "for _ in range(count)][::-1]",
