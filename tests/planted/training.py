@@ -157,8 +157,8 @@ _NETWORKS = [
         _EVERY_INPUT,
     ),
     _stage2(
-        "spread = condition[:, :, None, None]",
-        "spread = 0 * condition[:, :, None, None]",
+        "self.join(x, condition)",
+        "self.join(x, None if condition is None else 0 * condition)",
         "Stage-II reads the caption",
         _EVERY_INPUT,
     ),

@@ -1,5 +1,8 @@
 """One training step: what moves, what must not, and what the settings do."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -208,12 +211,15 @@ def test_each_part_of_the_generators_loss_has_its_weight(name: str) -> None:
     assert one > 0 and gradient(3.0) == pytest.approx(3 * one, rel=1e-4)
 
 
-def test_r1_has_its_weight_at_its_steps() -> None:
+def test_r1_has_its_weight_at_its_steps(last_gradient: Callable[..., Any]) -> None:
     def gradient(step: int, **change: object) -> torch.Tensor:
         stage = stage_of(1, SETTINGS.model_copy(update=change))
         stage.step = step
+        last: Callable[[], torch.Tensor] = last_gradient(
+            stage.discriminator_optimizer, stage.discriminator
+        )
         train_step(stage, batch(64), random(0))
-        return torch.cat([p.grad.flatten() for p in stage.discriminator.parameters()])
+        return last()
 
     critic, drawn = stage_of(1).discriminator, batch(64)
     images = to_images(drawn.pixels).requires_grad_(True)

@@ -6,18 +6,21 @@ import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from stackgan.config import StageSettings
+from stackgan.models.blocks import store_up_kernels
 from stackgan.models.conditioning import Gaussian
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, FeatureMap, Images, Pixels, Resized, Scalar, to_images
+from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
 from stackgan.training.losses import (
     discriminator_loss,
@@ -109,11 +112,14 @@ def make_stage(
     bf16: bool = False,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
-    fused = not generator.literal
+    for network in (generator, sketcher):
+        if network is not None:
+            store_up_kernels(network)
+    kind = partial(torch.optim.Adam, fused=False) if generator.literal else FusedAdam
 
     def adam(lr: float, *networks: nn.Module) -> torch.optim.Optimizer:
         weights = [p for network in networks for p in network.parameters() if p.requires_grad]
-        return torch.optim.Adam(weights, lr, settings.betas, fused=fused)
+        return kind(weights, lr, settings.betas)
 
     average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
     if sketcher is not None:
@@ -315,7 +321,7 @@ def _update_generator(
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Scalar) -> Scalar:
-    """Backpropagate, step, and return the gradient's norm."""
+    """Backpropagate, step, free the gradients and return their norm."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = [
@@ -323,6 +329,7 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Scalar) -> Scalar:
     ]
     norm = torch.nn.utils.get_total_norm(gradients)
     optimizer.step()
+    optimizer.zero_grad(set_to_none=True)  # the other network's step has no room for them
     return norm
 
 
