@@ -143,7 +143,15 @@ def spread(examples: Sequence[Example], count: int | None) -> list[Example]:
 def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "box") -> Pixels:
     """Return the examples' photographs as pixels of ``size_px``, resized as for training."""
     arrays = [
-        np.asarray(to_square(read_image(example.image), size_px, fit, example.box))
+        # As the cache reads them: a large JPEG in part, unless a box counts its pixels.
+        np.asarray(
+            to_square(
+                read_image(example.image, 4 * size_px if example.box is None else None),
+                size_px,
+                fit,
+                example.box,
+            )
+        )
         for example in examples
     ]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
