@@ -206,7 +206,8 @@ def wrong(tmp_path, published, data_files, write_t7):
     captions, _ = captions_file(write_t7, tmp_path)
     judge, sketcher = published / "stage1_D.pth", published / "stage1_G.pth"
     names, rows, classes = data_files
-    here = tmp_path
+    here, known = tmp_path, tmp_path / "known.npz"
+    np.savez(known, embeddings=np.ones((1, 24), np.float32), captions=np.array(["a bird"]))
     return {
         "a pickle that runs": ([here / "evil.pickle"], "posix.system"),
         "a .pth that runs": ([here / "evil.pth"], "posix.system"),
@@ -226,8 +227,8 @@ def wrong(tmp_path, published, data_files, write_t7):
         "embeddings alone": ([rows], "add the filenames.pickle"),
         "names alone": ([names, classes], "names images without captions"),
         "two lists": ([names, names], "both filenames"),
-        "an encoder for data": ([names, rows, "--encoder", "flowers"], "--encoder belongs"),
-        "two encoders": ([sketcher, captions, "--encoder", "flowers"], "several text encoders"),
+        "an encoder for data": ([names, rows, "--encoder", known], "--encoder belongs"),
+        "two encoders": ([sketcher, captions, "--encoder", known], "several text encoders"),
     }  # fmt: skip
 
 
