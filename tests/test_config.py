@@ -216,3 +216,10 @@ def test_an_older_configuration_without_the_newer_settings_means_what_it_meant()
     assert (stage.fakes, stage.kl_reduction, stage.frozen_statistics) == (
         "reused", "sum", "running"
     )  # fmt: skip
+
+
+def test_the_length_that_is_given_last_counts() -> None:
+    assert load_settings(["paper", "toy"]).stage1.epochs is None
+    assert load_settings(["paper"], None, ["stage1.steps=5"]).stage1.epochs is None
+    assert load_settings(["paper"], None, ["stage1.steps=5"]).stage2.epochs == 600
+    assert load_settings(["toy", "paper"]).stage1.epochs == 600

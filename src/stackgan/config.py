@@ -119,7 +119,8 @@ class StageSettings(_Frozen):
     steps: int = Field(80_000, ge=1)
     """Steps in all, where ``epochs`` is not set."""
     epochs: int | None = Field(None, ge=1)
-    """Epochs in all, in place of ``steps``. Paper: 600 (about 83,000 batches of 64 on CUB)."""
+    """Epochs in all, in place of ``steps``; what is given last counts. Paper: 600 (about 83,000
+    batches of 64 on CUB)."""
     batch_size: int = Field(64, ge=2)
     """Examples in a step."""
     generator_lr: float = Field(2e-4, gt=0)
@@ -313,6 +314,9 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
+    """Put ``over`` into ``base``, the later one of a stage's two lengths (steps, epochs) alone."""
+    if "steps" in over and "epochs" not in over:
+        base.pop("epochs", None)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             _merge(base[key], value)
