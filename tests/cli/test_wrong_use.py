@@ -7,6 +7,7 @@ import pytest
 GENERATE = ["generate", "a flower", "--model", "MODEL"]
 EVALUATE = ["evaluate", "MODEL", "--data", "folder", "--root", "photographs"]
 ENCODER = ["encoder", "train", "--data", "folder", "--root", "photographs", "--out", "new"]
+TRAIN = ["train", "--run", "run", "--data", "folder", "--root", "photographs"]
 PREPARE = ["data", "prepare", "folder", "--root", "photographs"]
 
 LINES = {
@@ -36,6 +37,14 @@ LINES = {
     "no such objective": ([*ENCODER, "--objective", "hinge"], ["hinge", "'structured'"]),
     "no such metric": ([*EVALUATE, "--metrics", "kidd"], ["kidd", "did you mean 'kid'"]),
     "too many pictures": ([*EVALUATE, "--split", "all", "-n", "99"], ["99", "5"]),
+    "a setting of thousands of digits": (
+        [*TRAIN, "--set", "stage1.steps=" + "9" * 5000],
+        ["stage1.steps", "integer"],
+    ),
+    "a setting too deep": (
+        [*TRAIN, "--set", "stage1.steps=" + "[" * 3000],
+        ["stage1.steps", "integer"],
+    ),
     "no embeddings' name": (
         ["encoder", "embed", "--encoder", "MODEL", "--captions", "file", "--out", "e.txt"],
         ["e.txt", ".npz"],

@@ -9,7 +9,7 @@ _unpack = of("data/unpack.py", "tests/data/test_unpack.py")
 _download = of("data/download.py", "tests/data/test_download.py")
 _addresses = of("data/addresses.py", "tests/data/test_download.py")
 _verb = of("cli/data.py", "tests/cli/test_download_verb.py")
-_config = of("config.py", "tests/cli/test_anything.py")
+_config = of("config.py", "tests/cli/test_wrong_use.py")
 _cache = of("data/cache.py", "tests/cli/test_full_disk.py")
 _answer = of("cli/answer.py", "tests/cli/test_full_disk.py")
 
@@ -269,9 +269,9 @@ DEFECTS = [
         _DISK,
     ),
     _answer(
-        '    part = path.with_name(f".{path.name[:80]}.part-{os.getpid()}")\n',
-        "    part = path\n",
-        "a report is whole or not there",
+        "        part.unlink(missing_ok=True)\n",
+        "        pass\n",
+        "a report that found no room leaves no part",
         _DISK,
     ),
 ]
