@@ -47,8 +47,8 @@ DEFECTS = [
         "test_a_caption_that_is_shared_is_never_the_wrong_one",
     ),
     _batches(
-        "self.embeddings[torch.from_numpy(wrong)]",
-        "self.embeddings[torch.from_numpy(own)]",
+        "return own, self.embeddings[torch.from_numpy(self._wrong_caption(chosen, random))]",
+        "return own, own",
         "the wrong caption is not the own one",
         _WRONG,
     ),
@@ -77,8 +77,8 @@ DEFECTS = [
         _CROPPED,
     ),
     _batches(
-        "torch.from_numpy(pixels).permute(0, 3, 1, 2)",
-        "torch.from_numpy(pixels).flip(3).permute(0, 3, 1, 2)",
+        "torch.from_numpy(pixels).permute(0, 3, 1, 2),  #",
+        "torch.from_numpy(pixels).flip(3).permute(0, 3, 1, 2),  #",
         "red, green and blue keep their order",
         "test_channels_keep_their_order_and_lie_last_in_memory",
     ),

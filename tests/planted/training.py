@@ -6,6 +6,7 @@ from planted.defect import of
 
 _losses = of("training/losses.py", "tests/training/test_losses.py")
 _steps = of("training/steps.py", "tests/training/test_steps.py")
+_variants = of("training/variants.py", "tests/training/test_steps.py")
 _augment = of("training/augment.py", "tests/training/test_steps.py")
 _loop = of("training/loop.py", "tests/training/test_loop.py")
 _checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
@@ -87,14 +88,16 @@ _NETWORKS = [
         _SAMPLE,
     ),
     _conditioning("return self.mean + (0.5", "return (0.5", "a sample has its mean", _SAMPLE),
-    _conditioning("terms.sum(dim=1).mean()", "terms.mean()", "the KL sums over dimensions", _KL),
+    _conditioning(
+        "_terms().sum(dim=1).mean()", "_terms().mean()", "the KL sums over dimensions", _KL
+    ),
     _conditioning(
         "self.log_var.exp() - 1 - self.log_var",
         "self.log_var.exp() - 1 + self.log_var",
         "the KL's sign",
         _KL,
     ),
-    _conditioning("return 0.5 * terms", "return terms", "the KL's half", _KL),
+    _conditioning("0.5 * self._terms().sum", "self._terms().sum", "the KL's half", _KL),
     _conditioning("log_var = 2 * log_var", "pass", "TF's layer gives log sigma", _KIND),
     _conditioning(
         "4 * torch.tanh(log_var / 4)",
@@ -187,8 +190,8 @@ _NETWORKS = [
         "test_clipping_keeps_the_gradient_of_what_overshoots",
     ),
     _critic(
-        "F.leaky_relu(self.text(embedding), 0.2)",
-        "F.leaky_relu(self.text(0 * embedding), 0.2)",
+        "else self.text(embedding)",
+        "else self.text(0 * embedding)",
         "the conditional head reads the embedding",
         "test_every_parameter_of_the_discriminators_has_an_effect",
     ),
@@ -214,20 +217,20 @@ _STEP = [
         _CLOSED_FORM,
     ),
     _steps(
-        "discriminator.conditional(features, batch.wrong_embedding),",
-        "discriminator.conditional(features, batch.embedding),",
+        "stage.generator.conditioning, batch.wrong_embedding)",
+        "stage.generator.conditioning, batch.embedding)",
         "the wrong caption is asked about",
         _CLOSED_FORM,
     ),
     _steps(
-        "discriminator.conditional(fake_features, batch.embedding),",
-        "discriminator.conditional(fake_features, batch.wrong_embedding),",
+        "discriminator.conditional(fake_features, text),",
+        "discriminator.conditional(fake_features, wrong_text),",
         "a fake is asked about with the caption it was made from",
         _CLOSED_FORM,
     ),
-    _steps(
-        "settings.conditional_weight * discriminator_loss(",
-        "discriminator_loss(",
+    _variants(
+        "loss = weight * graded.total()",
+        "loss = graded.total()",
         "the discriminator weighs the head that reads the caption",
         _CLOSED_FORM,
     ),
@@ -237,7 +240,7 @@ _STEP = [
         "the generator weighs the head that reads the caption",
         _CLOSED_FORM,
     ),
-    _steps(
+    _variants(
         "loss = loss + unconditional_loss(alone, fake_alone, settings.loss)",
         "pass",
         "the discriminator learns with both heads",
@@ -262,14 +265,14 @@ _STEP = [
         "test_whatever_the_discriminator_sees_is_augmented",
     ),
     _steps(
-        "sketcher.eval().requires_grad_(False)",
-        "sketcher.requires_grad_(False)",
+        "sketcher.eval().requires_grad_(",
+        "sketcher.requires_grad_(",
         "Stage-I's statistics do not move",
         "test_a_frozen_stage1_is_bit_equal_after_two_steps_its_statistics_included",
     ),
     _steps(
-        "with torch.no_grad():\n            noise, eps",
-        "with torch.no_grad():\n"
+        "with torch.set_grad_enabled(learns), statistics:\n            noise, eps",
+        "with torch.set_grad_enabled(learns), statistics, torch.no_grad():\n"
         "            for weight in sketcher.parameters():\n"
         "                weight.mul_(0.999)\n"
         "            noise, eps",

@@ -32,13 +32,14 @@ class Gaussian(NamedTuple):
 
         Paper: section 3.2, equation 2.
         """
-        terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
-        return 0.5 * terms.sum(dim=1).mean()
+        return 0.5 * self._terms().sum(dim=1).mean()
 
     def mean_kl_to_standard(self) -> Scalar:
         """The same KL averaged over C as well, as both of the authors' codes have it."""
-        terms = self.mean.square() + self.log_var.exp() - 1 - self.log_var
-        return 0.5 * terms.mean()
+        return 0.5 * self._terms().mean()
+
+    def _terms(self) -> Condition:
+        return self.mean.square() + self.log_var.exp() - 1 - self.log_var
 
 
 class ConditioningAugmentation(nn.Module):
