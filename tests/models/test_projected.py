@@ -29,7 +29,9 @@ def images(seed: int = 0, px: int = 64) -> torch.Tensor:
 
 
 def test_there_is_a_map_for_each_stride(judge: ProjectedDiscriminator) -> None:
-    assert [tuple(x.shape) for x in judge.maps(images())] == [(2, 8, 64 // s, 64 // s) for s in TAPS]
+    assert [tuple(x.shape) for x in judge.maps(images())] == [
+        (2, 8, 64 // s, 64 // s) for s in TAPS
+    ]
 
 
 def test_the_maps_are_those_the_features_are_pooled_from(network: EfficientNetLite) -> None:

@@ -501,8 +501,8 @@ _RUN = [
     ),
     _run(
         "average = stage.average if stage.average is not None else stage.generator\n"
-        "            stage1",
-        "average = stage.generator\n            stage1",
+        "            sketching",
+        "average = stage.generator\n            sketching",
         "Stage-II refines the averaged Stage-I",
         "test_stage2_refines_the_averaged_stage1",
     ),
