@@ -24,7 +24,10 @@ LINES = {
     "too large": ([*GENERATE, "--stage", "7"], ["--stage", "found '7'", "2"]),
     "negative": ([*GENERATE, "--seed=-1"], ["--seed", "found '-1'", "0"]),
     "no such device": ([*GENERATE, "--device", "gpu"], ["gpu", "cpu"]),
-    "no such model": (["generate", "a", "--model", "flowrs"], ["flowrs", "did you mean 'flowers'"]),
+    "no such model": (
+        ["generate", "a", "--model", "flowrs"],
+        ["flowrs", "no such folder; shipped models: "],
+    ),
     "another kind of picture": ([*GENERATE, "--out", "a.jpg"], ["a.jpg", ".png"]),
     "a folder that is not there": ([*GENERATE, "--out", "no/such/a.png"], ["no folder no"]),
     "captions that are not there": ([*GENERATE, "--captions", "no.txt"], ["no.txt"]),
