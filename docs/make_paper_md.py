@@ -2,9 +2,9 @@
 
     python docs/make_paper_md.py
 
-``SYSTEM`` below is written by hand, its functions are checked to exist. The rest is collected from
-the ``Paper:`` and ``Differs:`` lines of the docstrings and from the presets. A test fails where
-docs/paper.md is not what this program writes.
+The sentences of paper.toml are written by hand, their functions are checked to exist. The rest is
+collected from the ``Paper:`` and ``Differs:`` lines of the docstrings and from the presets. A test
+fails where docs/paper.md is not what this program writes.
 """
 
 from __future__ import annotations
@@ -20,120 +20,36 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "stackgan"
 LAYERS = ("config", "text", "models", "data", "pipeline", "hub", "training", "evaluation", "cli")
 
-# What the paper says -> file and functions, in the paper's order.
-SYSTEM: list[tuple[str, str, tuple[str, ...]]] = [
-    (
-        "A caption t goes through a pre-trained text encoder to an embedding phi_t",
-        "text/char_cnn_rnn.py",
-        ("CharCnnRnn.encode",),
-    ),
-    (
-        "The encoder reads 201 of 70 characters, by convolutions and a recurrent net averaged over "
-        "time, to 1024 numbers",
-        "text/char_cnn_rnn.py",
-        ("CharCnnRnn.forward", "Sizes"),
-    ),
-    (
-        "The encoder is trained by the symmetric structured joint embedding loss, one pair from "
-        "each of 40 classes in a mini-batch",
-        "training/joint.py",
-        ("structured_loss",),
-    ),
-    (
-        "Conditioning Augmentation: c ~ N(mu(phi_t), Sigma(phi_t)), Sigma diagonal",
-        "models/conditioning.py",
-        ("ConditioningAugmentation.forward",),
-    ),
-    ("c = mu + sigma * eps, eps ~ N(0, I)", "models/conditioning.py", ("Gaussian.sample",)),
-    (
-        "KL(N(mu, Sigma) || N(0, I)), which the generator pays lambda times (`stage1.kl_weight`, "
-        "`stage2.kl_weight`)",
-        "models/conditioning.py",
-        ("Gaussian.kl_to_standard",),
-    ),
-    (
-        "Stage-I: [c0, z] -> fully connected -> 4x4 -> four up-sampling blocks -> 64x64",
-        "models/stage1.py",
-        ("Stage1Generator.forward",),
-    ),
-    (
-        "Stage-II reads the sketch and the caption again, no z: sketch -> 16x16, joined with its "
-        "own condition repeated over 16x16 -> residual blocks -> up-sampling blocks",
-        "models/stage2.py",
-        ("Stage2Generator.forward",),
-    ),
-    (
-        "L_D = E[log D(I, phi_t)] + E[log(1 - D(G(z, c), phi_t))], both stages alike",
-        "training/losses.py",
-        ("discriminator_loss", "DiscriminatorLoss.total"),
-    ),
-    (
-        "L_G = E[log(1 - D(G(z, c), phi_t))] + lambda KL, both stages alike",
-        "training/losses.py",
-        ("generator_loss",),
-    ),
-    (
-        "A step: the discriminator's update, then the generator's",
-        "training/steps.py",
-        ("train_step",),
-    ),
-    (
-        "Matching-aware: a real image with its caption is positive; a real image with a mismatched "
-        "caption and a generated one with its own are negative",
-        "data/batches.py",
-        ("Batches.batch",),
-    ),
-    (
-        "Discriminator: image -> down-sampling blocks -> 4x4; phi_t -> fully connected -> 128, "
-        "repeated over 4x4; joined -> 1x1 convolution -> one node",
-        "models/discriminators.py",
-        ("Discriminator.features", "Discriminator.conditional"),
-    ),
-    (
-        "Up-sampling block: nearest x2, 3x3 convolution, batch normalisation, ReLU",
-        "models/blocks.py",
-        ("UpConv.plain", "UpBlock"),
-    ),
-    (
-        "Residual block: 3x3 convolutions, batch normalisation, ReLU",
-        "models/blocks.py",
-        ("ResidualBlock",),
-    ),
-    (
-        "Down-sampling block: 4x4 stride 2, batch normalisation but in the first, LeakyReLU",
-        "models/blocks.py",
-        ("DownBlock",),
-    ),
-    (
-        "Two residual blocks for 128x128, four for 256x256; more down blocks in Stage-II's "
-        "discriminator",
-        "models/build.py",
-        ("build_stage2", "build_discriminator"),
-    ),
-    (
-        "Ng = 128, Nz = 100, Mg = 16, Md = 4, Nd = 128, 64 and 256",
-        "config.py",
-        ("Architecture",),
-    ),
-    ("Adam, 2e-4, batches of 64", "config.py", ("StageSettings",)),
-    ("The rates are halved every 100 epochs", "training/steps.py", ("learning_rate",)),
-    (
-        "Stage-I first with Stage-II fixed, then Stage-II with Stage-I fixed",
-        "training/run.py",
-        ("train",),
-    ),
-    ("Random crops of 64 from 76 (256 from 304)", "training/prepare.py", ("stored_px",)),
-    (
-        "Oxford-102: classes for training and for testing, none in both",
-        "data/oxford102.py",
-        ("read",),
-    ),
-    (
-        "Sentence embeddings interpolated with z = 0",
-        "pipeline.py",
-        ("StackGAN.interpolate",),
-    ),
-]
+# PAPER's table of differences: the point -> the settings that decide it.
+ROWS: list[tuple[str, tuple[str, ...]]] = [
+    ("G's loss", ("stage1.loss", "stage2.loss")),
+    ("D's loss", ("stage2.heads", "architecture.unconditional", "architecture.stage1_unconditional",
+                  "architecture.unconditional_head")),
+    ("wrong pair", ("stage1.wrong_pair", "stage2.wrong_pair")),
+    ("KL", ("stage1.kl_weight", "stage1.kl_reduction", "stage2.kl_weight", "stage2.kl_reduction")),
+    ("CA layer", ("architecture.conditioning",)),
+    ("eps", ("architecture.eps",)),
+    ("captions per image", ("captions_per_image",)),
+    ("D's text", ("architecture.discriminator_text", "architecture.joint_kernel")),
+    ("Stage-I's G", ("architecture.stage1_generator",)),
+    ("Stage-I's D", ("architecture.stage1_discriminator",)),
+    ("Stage-II's residual blocks", ("architecture.residual_blocks",)),
+    ("Stage-II's D", ("architecture.stage2_discriminator",)),
+    ("widths", ("architecture.stage1_generator_width", "architecture.stage1_discriminator_width",
+                "architecture.stage2_generator_width", "architecture.stage2_discriminator_width")),
+    ("length", ("stage1.epochs", "stage2.epochs")),
+    ("rates halved, epochs", ("stage1.halve_every_epochs", "stage2.halve_every_epochs")),
+    ("Adam", ("stage1.betas", "stage2.betas", "stage1.generator_lr", "stage1.discriminator_lr")),
+    ("first weights", ("initialisation",)),
+    ("\"fixed\" Stage-I", ("stage2.frozen_statistics",)),
+    ("biases of convolutions", ("architecture.biases",)),
+    ("G's step", ("stage1.fakes", "stage2.fakes")),
+    ("photograph", ("fit", "resize")),
+    ("Stage-I tuned along", ("stage2.finetune_stage1",)),
+    ("batch", ("stage1.batch_size", "stage2.batch_size")),
+    ("arithmetic (ours)", ("architecture.arithmetic",)),
+]  # fmt: skip
+COLUMNS = ("paper", "authors-tf", "authors-pt", "authors-pt-coco")
 
 
 class Line(NamedTuple):
@@ -202,6 +118,19 @@ def preset_lines(name: str) -> Iterator[tuple[str, str, str]]:
             yield section + key.strip(), value.strip(), comment.strip()
 
 
+def value_of(preset: str, setting: str) -> Any:
+    """Return a preset's value of a setting: its own, that of a preset it extends, the default."""
+    values = tomllib.loads((SOURCE / "presets" / f"{preset}.toml").read_text("utf-8"))
+    found: Any = values
+    for part in setting.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    if found is not None:
+        return found
+    for base in values.get("extends", []):
+        return value_of(base, setting)
+    return default(setting)
+
+
 def default(setting: str) -> Any:
     """Return the default of a setting, read from config.py without importing it."""
     tree = ast.parse((SOURCE / "config.py").read_text("utf-8"))
@@ -236,10 +165,11 @@ def paper_md() -> str:
         "| paper | function |",
         "|---|---|",
     ]
-    for said, file, things in SYSTEM:
-        _require(file, things)
-        names = ", ".join(f"`{thing}`" for thing in things)
-        text.append(f"| {_cell(said)} | {names} in {_link(file)} |")
+    system = tomllib.loads((ROOT / "docs" / "paper.toml").read_text("utf-8"))
+    for said in system["sentence"]:
+        _require(said["file"], said["functions"])
+        names = ", ".join(f"`{thing}`" for thing in said["functions"])
+        text.append(f"| {_cell(said['paper'])} | {names} in {_link(said['file'])} |")
     text += [
         "",
         "## Where we differ, and why",
@@ -251,6 +181,7 @@ def paper_md() -> str:
     for line in lines:
         if line.kind == "Differs":
             text.append(f"- {_place(line)}: {line.text}")
+    text += _rows() + _ablations()
     text += [
         "",
         "## The preset `modern`, line by line",
@@ -260,7 +191,7 @@ def paper_md() -> str:
     ]
     for setting, value, comment in preset_lines("modern"):
         ours = tomllib.loads(f"value = {value}")["value"]
-        cells = (f"`{setting}`", _value(default(setting)), _value(ours), comment)
+        cells = (f"`{setting}`", _value(value_of("paper", setting)), _value(ours), comment)
         text.append("| " + " | ".join(map(_cell, cells)) + " |")
     text += ["", "## Every place that cites a paper", "", "| where | source |", "|---|---|"]
     for line in lines:
@@ -269,7 +200,47 @@ def paper_md() -> str:
     return "\n".join(text) + "\n"
 
 
-def _require(file: str, things: tuple[str, ...]) -> None:
+def _rows() -> list[str]:
+    text = [
+        "",
+        "## Where the paper and the authors' code differ: every row a setting",
+        "",
+        "`stackgan train --preset NAME`, then `--set SETTING=VALUE` for anything between. What the",
+        "paper leaves open is the default's. `stackgan inspect` and config.py tell every setting's",
+        "values; how many images are sampled is `evaluate -n`.",
+        "",
+        "| point | setting | " + " | ".join(f"`{name}`" for name in COLUMNS) + " |",
+        "|" + "---|" * (2 + len(COLUMNS)),
+    ]
+    for point, settings in ROWS:
+        for place, setting in enumerate(settings):
+            values = [_value(value_of(name, setting)) for name in COLUMNS]
+            text.append("| " + " | ".join(["" if place else point, f"`{setting}`", *values]) + " |")
+    for name in COLUMNS[1:3]:
+        text += ["", f"What the lines of `{name}` are for:", ""]
+        for setting, value, comment in preset_lines(name):
+            if comment:
+                text.append(f"- `{setting} = {value}`: {comment.removeprefix('... ')}")
+    return text
+
+
+def _ablations() -> list[str]:
+    text = [
+        "",
+        "## The paper's ablation: every row a preset",
+        "",
+        "Given after another preset, such as `--preset paper --preset ablation-stage1-no-ca`.",
+        "",
+        "| preset | what, and the paper's Inception score |",
+        "|---|---|",
+    ]
+    for file in sorted((SOURCE / "presets").glob("ablation-*.toml")):
+        said = file.read_text("utf-8").splitlines()[0].removeprefix("# ").split(": ", 1)[1]
+        text.append(f"| `{file.stem}` | {said} |")
+    return text
+
+
+def _require(file: str, things: list[str]) -> None:
     names = set()
     for node in ast.parse((SOURCE / file).read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
@@ -277,7 +248,7 @@ def _require(file: str, things: tuple[str, ...]) -> None:
         names.add(getattr(node, "name", ""))
     for thing in things:
         if thing not in names:
-            raise SystemExit(f"src/stackgan/{file} has no {thing}: correct SYSTEM in {__file__}")
+            raise SystemExit(f"src/stackgan/{file} has no {thing}: correct docs/paper.toml")
 
 
 def _rank(file: Path) -> tuple[int, str]:

@@ -89,6 +89,7 @@ def test_a_preset_stands_on_those_it_extends() -> None:
     base, own = load_settings(["authors-pt"]), load_settings(["authors-pt-coco"])
     assert own.stage2.frozen_statistics == base.stage2.frozen_statistics == "drift"
     assert (base.stage1.batch_size, own.stage1.batch_size) == (64, 128)
+    assert (base.stage2.batch_size, own.stage2.batch_size) == (64, 40)
     assert own.architecture.stage1_generator_width == 192
 
 
@@ -133,7 +134,7 @@ TABLE = {
     "resize": ("bicubic", "through_304", "bilinear"),
     "stage2.finetune_stage1": (0.0, 0.0, 0.0),
     "stage1.batch_size": (64, 64, 64),
-    "stage2.batch_size": (64, 64, 40),
+    "stage2.batch_size": (64, 64, 64),
     "stage1.generator_lr": (2e-4,) * 3,
     "stage2.discriminator_lr": (2e-4,) * 3,
 }
