@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "stackgan"
 LAYERS = ("config", "text", "models", "data", "pipeline", "hub", "training", "evaluation", "cli")
 
-# PAPER's table of differences: the point -> the settings that decide it.
+# The paper and the authors' two codes: the point -> the settings that decide it.
 ROWS: list[tuple[str, tuple[str, ...]]] = [
     ("G's loss", ("stage1.loss", "stage2.loss")),
     ("D's loss", ("stage2.heads", "architecture.unconditional", "architecture.stage1_unconditional",
@@ -205,7 +205,7 @@ def _rows() -> list[str]:
         "",
         "## Where the paper and the authors' code differ: every row a setting",
         "",
-        "`stackgan train --preset NAME`, then `--set SETTING=VALUE` for anything between. What the",
+        "`stackgan train --preset NAME`, then `--set` for anything between. What the",
         "paper leaves open is the default's. `stackgan inspect` and config.py tell every setting's",
         "values; how many images are sampled is `evaluate -n`.",
         "",

@@ -93,7 +93,7 @@ def test_a_preset_stands_on_those_it_extends() -> None:
     assert own.architecture.stage1_generator_width == 192
 
 
-# PAPER.md's table, row by row: what each column is here.
+# The paper and the authors' two codes, point by point: (paper, TF, PT).
 TABLE = {
     "stage1.loss": ("minimax", "logistic", "sigmoid"),
     "stage2.loss": ("minimax", "logistic", "sigmoid"),
