@@ -56,7 +56,7 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-# Millions of weights of G1, D1, G2, D2, counted from the published sources; the exact ones are ours.
+# Millions of weights of G1, D1, G2, D2, counted from the published sources; then our own counts.
 COUNTS = {
     "authors-pt": ([10.3, 5.7, 26.3, 71.3], [10_301_248, 5_715_713, 26_290_080, 71_269_122]),
     "authors-pt-coco": (
