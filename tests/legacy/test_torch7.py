@@ -187,6 +187,8 @@ def test_the_rest_is_refused_in_one_sentence(name, tmp_path, monkeypatch):
         ("a huge string", f"claims {2**31 - 1} bytes"),
         ("a tensor past its storage", "2x3 numbers that reaches out of its storage of 6"),
         ("a class that is not read", r"tds\.Hash"),
+        ("a tensor of 1,000 sides", "1000 dimensions"),
+        ("an endless tensor", "reaches out of its storage"),
         ("a pickle", "begins neither"),
         ("nested without end", "nested more than"),
     ],

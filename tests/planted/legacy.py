@@ -144,19 +144,19 @@ DEFECTS = [
         "if not fits or (count and last >= storage.count):",
         "if not fits:",
         "a tensor stays inside its numbers",
-        _REFUSED,
+        _SAID,
     ),
     _pth(
         "fits = start >= 0 and all(value >= 0 for value in (*sides, *steps))",
         "fits = all(value >= 0 for value in sides)",
         "no tensor begins before its numbers or goes backward",
-        _REFUSED,
+        _SAID,
     ),
     _pth(
         "if count != storage.whole or end + 8 + length > len(data):",
         "if end + 8 + length > len(data):",
         "the two claims of a storage agree",
-        _REFUSED,
+        _SAID,
     ),
     _pth(
         "machine.charge(2 * count * storage.dtype.itemsize + 400)",
@@ -168,7 +168,7 @@ DEFECTS = [
         "if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:",
         "if False:",
         "no entry unpacks",
-        _REFUSED,
+        _SAID,
     ),
     _pth(
         'if entry.filename.startswith("/") or ".." in entry.filename.split("/") or ":" in name:',
@@ -199,7 +199,7 @@ DEFECTS = [
         "if not 0 <= sides_count <= 16:",
         "if False:",
         "a tensor has few sides",
-        _REFUSED,
+        _SAID,
     ),
     _torch7(
         "if not fits or (count and last >= held.size):",
@@ -207,7 +207,7 @@ DEFECTS = [
         "a tensor stays inside its storage",
         _REFUSED,
     ),
-    _torch7("and count <= held.size", "", "steps of zero cannot fill the memory", _REFUSED),
+    _torch7("and count <= held.size", "", "steps of zero cannot fill the memory", _SAID),
     _torch7("start >= 0 and all(", "all(", "no tensor before its storage", _REFUSED),
     _torch7(
         "if self.budget < 0:",
@@ -215,7 +215,7 @@ DEFECTS = [
         "memory is bounded",
         "test_views_of_one_storage_cannot_fill_the_memory",
     ),
-    _torch7("if len(steps) >= MAX_DEPTH:", "if False:", "nesting is bounded", _REFUSED),
+    _torch7("if len(steps) >= MAX_DEPTH:", "if False:", "nesting is bounded", _SAID),
     _torch7(
         "if key not in _HABITUAL:",
         "if False:",
@@ -261,8 +261,8 @@ DEFECTS = [
     ),
     _authors(
         'downs = 4 if kind == "stage1_D" else 6',
-        "downs = 6",
-        "Stage-I's discriminator has four down blocks",
+        "downs = 4",
+        "Stage-II's discriminator has six down blocks",
         _JUDGES,
     ),
     _authors(
