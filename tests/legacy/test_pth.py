@@ -145,6 +145,7 @@ HOSTILE = {
     "keys without numbers": lambda c: old(rebuilt(), keys=()),
     "a huge claim": lambda c: old(rebuilt(stored=storage(count=2**31 - 1)), 2**31 - 1),
     "two claims that differ": lambda c: old(rebuilt(), 2**40),
+    "two claims that differ by one": lambda c: old(rebuilt(), 1),
     "a negative claim": lambda c: old(rebuilt(stored=storage(count=-5)), -5),
     "a view out of its storage": lambda c: old(
         rebuilt(stored=storage(view=b"(U\x01vK\x01K\x02t"))
@@ -211,6 +212,7 @@ def test_the_rest_is_refused_in_one_sentence(name, tmp_path):
         ("zip: a bomb", "compressed"),
         ("endless by steps of zero", "reaches|builds more"),
         ("two claims that differ", f"{2**40} numbers at byte"),
+        ("two claims that differ by one", "claims 2 numbers at byte"),
         ("out of its numbers", "reaches out of its numbers"),
         ("before its numbers", "reaches out of its numbers"),
         ("negative steps", "reaches out of its numbers"),
