@@ -33,6 +33,7 @@ VERBS = {
     "train": "Train Stage-I, Stage-II or both on a data set.",
     "import": "Import the authors' weights, encoders and embeddings.",
     "evaluate": "Measure a model against photographs.",
+    "bench": "Measure speed and memory against the plain recipe.",
 }
 """Each verb's file in this folder and its line in ``--help``."""
 

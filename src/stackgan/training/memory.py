@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc's <malloc.h>
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # glibc's <malloc.h>
 
 
 def keep_freed_memory() -> bool:
@@ -16,11 +16,25 @@ def keep_freed_memory() -> bool:
     quarter of a training step on two cores. Holds for the whole process, so only a command calls
     it, never an import.
     """
+    return _tell((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28))
+
+
+def let_memory_go() -> bool:
+    """Undo :func:`keep_freed_memory`: glibc's own ways, as they are once large maps were freed."""
+    largest = 32 * 2**20  # up to here glibc raises the size that it maps by itself
+    return _tell(
+        (_MMAP_MAX, 2**16),
+        (_MMAP_THRESHOLD, largest),
+        (_TRIM_THRESHOLD, 2 * largest),
+        (_TOP_PAD, 2**17),
+    )
+
+
+def _tell(*options: tuple[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # another C library
         return False
-    told = [mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, 2**31 - 1), mallopt(_TOP_PAD, 2**28)]
-    return all(told)
+    return all([mallopt(name, value) for name, value in options])
