@@ -11,7 +11,13 @@ from PIL import Image
 from stackgan import StackGAN, __version__
 from stackgan.data import read_examples
 from stackgan.errors import InputError
-from stackgan.evaluation.report import check_metrics, evaluate, read_pixels, spread
+from stackgan.evaluation.report import (
+    check_metrics,
+    evaluate,
+    read_pixels,
+    sentences,
+    spread,
+)
 from stackgan.models import features
 
 CAPTIONS = ["this flower has pink petals", "a red flower", "white petals", "a blue flower"]
@@ -108,6 +114,36 @@ def test_examples_are_taken_evenly(examples):
         spread(examples, 9)
 
 
+def test_more_pictures_than_examples_go_round_all_captions(examples):
+    first, second = CAPTIONS * 2, ["another sentence"] * 8
+    assert sentences(examples, 20) == (first + second + first)[:20]
+    assert sentences(examples, 6, copies=4) == [CAPTIONS[0]] * 4 + [CAPTIONS[1]] * 2
+    with pytest.raises(InputError, match="copies is 0"):
+        sentences(examples, 4, copies=0)
+
+
+def test_every_picture_asked_for_is_drawn_and_counted(model, examples, monkeypatch):
+    drawn = {}
+
+    class Network(features.EfficientNetLite):
+        """A network of one projection, so that no weights are needed."""
+
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            self.name, self.sha256, self.input_px = "tiny", "0", 8
+
+        def features(self, pixels, progress=None):
+            drawn.setdefault("counts", []).append(len(pixels))
+            return pixels.float().flatten(1)[:, :1280]
+
+    report = evaluate(model, examples, ["kid"], 19, copies=2, stage=1, network=Network())
+    assert drawn["counts"] == [19, 8]
+    assert report.protocol["N"] == 19 and report.protocol["photographs"] == 8
+    assert "2 in a row" in report.protocol["captions"]
+    with pytest.raises(InputError, match="--metrics kid,fd"):
+        evaluate(model, examples, ["swd"], 19, stage=1)
+
+
 def test_unknown_metrics_are_named_with_the_nearest():
     assert check_metrics(["kid", "swd", "kid"]) == ["kid", "swd"]
     with pytest.raises(InputError, match="did you mean 'kid'"):
@@ -140,7 +176,8 @@ def test_the_verb_answers_and_writes_its_report(command_line, tiny_model, photog
         (["--metrics", "fidd"], "is unknown"),
         (["--split", "tset"], "did you mean 'test'"),
         (["--fit", "squeez"], "did you mean 'squeeze'"),
-        (["-n", "99"], "from 4 to 8"),
+        (["-n", "3"], "from 4 to 8"),
+        (["-n", "99"], "leave it out with --metrics kid,fd"),
         (["--out", "nowhere/scores.json"], "does not exist"),
     ],
 )

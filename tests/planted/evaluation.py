@@ -14,6 +14,18 @@ _SHIFT = "test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form"
 _BATCHED = "test_features_do_not_depend_on_order_or_batch"
 
 DEFECTS = [
+    _report(
+        "drawn += [captions[turn % len(captions)]] * copies",
+        "drawn += [captions[0]] * copies",
+        "more pictures than examples go on with the other captions",
+        "test_more_pictures_than_examples_go_round_all_captions",
+    ),
+    _report(
+        "captions = sentences(chosen, count or len(chosen), copies)",
+        "captions = sentences(chosen, len(chosen), copies)",
+        "as many pictures as were asked for are drawn",
+        "test_every_picture_asked_for_is_drawn_and_counted",
+    ),
     _scores("(m * (m - 1))", "(m * m)", "KID is unbiased", _LOOPS),
     _scores(
         "(same_x.sum() - same_x.diagonal().sum())",

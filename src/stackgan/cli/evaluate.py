@@ -21,8 +21,12 @@ def command(
     split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
     metrics: Annotated[str, typer.Option(help="Of kid, fd and swd, with commas.")] = "kid,fd,swd",
     count: Annotated[
-        int | None, typer.Option("-n", "--count", help="How many pictures; one for each example.")
+        int | None,
+        typer.Option("-n", "--count", help="How many pictures; without it one for each example."),
     ] = None,
+    copies: Annotated[
+        int, typer.Option(min=1, help="Pictures of a sentence in a row; the authors' code: 16.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Added to a picture's place in the list.")] = 0,
     stage: Annotated[int | None, typer.Option(help="1: the sketches; 2: the pictures.")] = None,
     fit: Annotated[
@@ -63,6 +67,7 @@ def command(
             examples,
             wanted,
             count,
+            copies=copies,
             seed=seed,
             stage=stage,
             fit=cast(Fit, fit),
