@@ -16,7 +16,7 @@ from stackgan.data.crop import Fit, used_fit
 from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError, nearest
 from stackgan.evaluation.neighbours import nearest_other
-from stackgan.evaluation.scores import Features, frechet_distance, kid, swd
+from stackgan.evaluation.scores import Features, Reference, frechet_distance, kid, swd
 from stackgan.hub import GENERATOR
 from stackgan.models.features import EfficientNetLite
 from stackgan.pipeline import StackGAN
@@ -90,11 +90,7 @@ def evaluate(
     metrics = check_metrics(metrics)
     chosen = spread(examples, None if count is not None and count > len(examples) else count)
     captions = sentences(chosen, count or len(chosen), copies)
-    if "swd" in metrics and len(captions) != len(chosen):
-        raise InputError(
-            f"swd compares {len(chosen)} photographs with as many pictures, not {len(captions)}; "
-            "leave it out with --metrics kid,fd"
-        )
+    _check_pairs(metrics, len(chosen), len(captions))
     parts = _Parts(progress, 1 + 2 * any(name != "swd" for name in metrics))
     seeds = [seed + place for place in range(len(captions))]
     pixels = model.generate_pixels(captions, seeds, stage=stage, progress=parts.next())
@@ -112,9 +108,7 @@ def evaluate(
         "photographs": len(chosen),
         "split": split,
         "references sha256": _digest(photographs),
-        "captions": "the first of each example"
-        if captions == [example.captions[0] for example in chosen]
-        else f"every example's in turn, {copies} in a row of each sentence",
+        "captions": _told(captions, chosen, copies),
         "captions sha256": hashlib.sha256("\n".join(captions).encode()).hexdigest(),
         "seed": f"{seed} + place in the list",
         "extractor": _described(network) if network else "none",
@@ -187,7 +181,7 @@ def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "box") -> 
 
 
 def _feature_scores(
-    features: Features, known: Features, metrics: Sequence[str]
+    features: Features, known: Reference, metrics: Sequence[str]
 ) -> dict[str, Score]:
     one, other = known[::2], known[1::2]
     scores = {}
@@ -209,6 +203,21 @@ def _patch_scores(pixels: Pixels, photographs: Pixels, seed: int) -> dict[str, S
     scores = {f"SWD {size_px}": Score(levels[size_px], floors[size_px]) for size_px in levels}
     means = (float(np.mean(list(side.values()))) for side in (levels, floors))
     return scores | {"SWD": Score(*means)}
+
+
+def _check_pairs(metrics: Sequence[str], photographs: int, pictures: int) -> None:
+    if "swd" in metrics and photographs != pictures:
+        raise InputError(
+            f"swd compares {photographs} photographs with as many pictures, not {pictures}; "
+            "leave it out with --metrics kid,fd"
+        )
+
+
+def _told(captions: list[str], examples: Sequence[Example], copies: int) -> str:
+    """Say which captions were drawn."""
+    if captions == [example.captions[0] for example in examples]:
+        return "the first of each example"
+    return f"every example's in turn, {copies} in a row of each sentence"
 
 
 class _Parts:
