@@ -73,8 +73,8 @@ class StackGAN:
         self.encoder: TextEncoder = loaded.encoder
         self.device = choose_device(device)
         self.dtype = sampling_dtype(self.device)
-        # Stage-I in float32: what bfloat16 rounds in a sketch, Stage-II sharpens (4 % of a picture's
-        # pixels then differ by more than 2 levels), and it is a tenth of the work.
+        # Stage-I in float32: what bfloat16 rounds in a sketch, Stage-II sharpens, until 4 % of a
+        # picture's pixels differ by more than 2 levels; and it is a tenth of the work.
         self.stage1 = self._ready(loaded.stage1, torch.float32)
         self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2, self.dtype)
 

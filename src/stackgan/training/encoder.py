@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from stackgan.data.cache import prepare_cache
-from stackgan.data.examples import Example, Progress
 from stackgan.data.crop import Fit
+from stackgan.data.examples import Example, Progress
 from stackgan.errors import InputError, NonFiniteLoss
 from stackgan.text.alphabet import numbers, words
 from stackgan.text.char_cnn_rnn import CharCnnRnn
