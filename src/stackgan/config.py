@@ -123,6 +123,12 @@ class StageSettings(_Frozen):
     batches of 64 on CUB)."""
     batch_size: int = Field(64, ge=2)
     """Examples in a step."""
+    accumulate: int = Field(1, ge=1)
+    """A step works through its batch in so many equal parts, for less memory; batch normalisation
+    then sees each part by itself."""
+    recompute: bool = False
+    """The networks' inner maps are computed again on the way back, for less memory and about a
+    third more time."""
     generator_lr: float = Field(2e-4, gt=0)
     """Adam's step for G."""
     discriminator_lr: float = Field(2e-4, gt=0)
@@ -177,6 +183,15 @@ class StageSettings(_Frozen):
     finetune_stage1: float = Field(0.0, ge=0)
     """Stage-II only: Stage-I learns along at this share of G's rate (TF: 0.1, optional); 0: it is
     fixed."""
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> StageSettings:
+        if self.batch_size % self.accumulate or self.batch_size < 2 * self.accumulate:
+            raise ValueError(
+                f"a batch_size of {self.batch_size} has no {self.accumulate} equal parts of two or "
+                "more: choose accumulate so that it has"
+            )
+        return self
 
 
 class EncoderTraining(_Frozen):

@@ -1,6 +1,7 @@
 """The fast step, sampler and batches do what the plain recipe does: losses, gradients, pictures."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from stackgan.evaluation.bench import recipe, setup
 from stackgan.evaluation.bench.networks import plain_weights
 from stackgan.evaluation.bench.recipe import PlainStage, plain_load, plain_sample
 from stackgan.evaluation.bench.setup import PUBLISHED, Bench, Pair, plain_stage, training_pair
+from stackgan.hub import load_model
 from stackgan.pipeline import Chance, StackGAN
 from stackgan.tensors import to_pixels
 
@@ -159,13 +161,19 @@ def levels_apart(fast: Tensor, plain: Tensor) -> Tensor:
 
 def test_pictures_of_the_shipped_model_are_the_plain_ones() -> None:
     """Batch normalisation folded and bfloat16: within 2 levels for 99 % of the pixels."""
-    from stackgan.hub import load_model
-
     plain_of = load_model("flowers")
     model = StackGAN(load_model("flowers"), "cpu")
     model.loaded = plain_of  # folding is in place
     apart = levels_apart(*pictures(model, 4)).amax(dim=1)
     assert (apart <= 2).float().mean() >= 0.99
+
+
+def test_sketches_are_those_of_float32(tiny_model: Path) -> None:
+    model, plain = StackGAN.from_pretrained(tiny_model, "cpu"), load_model(tiny_model)
+    embedding, chance = model.embed(["a red flower"] * 8), model.chance(range(8))
+    with torch.no_grad():
+        expected = to_pixels(plain.stage1(embedding, chance.noise, chance.eps1).images)
+    assert levels_apart(model.render(embedding, chance, 1).sketches, expected).max() <= 1
 
 
 def test_the_published_sampler_cuts_where_ours_rounds() -> None:
@@ -186,7 +194,7 @@ def test_the_published_sampler_cuts_where_ours_rounds() -> None:
     assert set(np.unique(rounded - levels.astype(int))) == {0, 1}
 
 
-def test_the_published_loader_crops_flips_and_scales(tmp_path) -> None:
+def test_the_published_loader_crops_flips_and_scales(tmp_path: Path) -> None:
     ramp = np.zeros((50, 50, 3), dtype=np.uint8)
     ramp[:, :, 0] = np.arange(50) * 5
     file = tmp_path / "ramp.png"

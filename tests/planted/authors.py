@@ -109,8 +109,8 @@ _TRAINING = [
         _FROZEN,
     ),
     _steps(
-        'redrawn = stage.settings.fakes == "redrawn"',
-        "redrawn = False",
+        'keep = len(parts) == 1 and settings.fakes == "reused"',
+        "keep = len(parts) == 1",
         "TF's fakes are drawn anew",
         "test_redrawn_fakes_are_of_new_noise_and_only_they_teach",
     ),

@@ -41,8 +41,8 @@ DEFECTS = [
         "test_the_generator_pays_it_by_the_weight",
     ),
     _step(
-        "stage.projected.heads.requires_grad_(False)",
-        "stage.projected.heads.requires_grad_(True)",
+        "[self.discriminator, *heads]",
+        "[self.discriminator]",
         "the generator's step leaves the heads alone",
         "test_the_generator_step_leaves_its_heads_without_gradient",
     ),

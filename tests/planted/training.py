@@ -211,8 +211,8 @@ _NETWORKS = [
 
 _STEP = [
     _steps(
-        "real = to_images(batch.pixels)",
-        "real = to_images(batch.pixels).flip(1)",
+        "reals = [to_images(part.pixels) for",
+        "reals = [to_images(part.pixels).flip(1) for",
         "the photographs' channels keep their order",
         _CLOSED_FORM,
     ),
@@ -303,8 +303,8 @@ _STEP = [
         "sketch_weight weighs the sketch",
         "test_each_part_of_the_generators_loss_has_its_weight",
     ),
-    _steps(
-        "discriminator.requires_grad_(True)",
+    of("training/parts.py", "tests/training/test_steps.py")(
+        "judge.requires_grad_(True)",
         "pass",
         "the discriminator goes on learning",
         "test_the_discriminator_keeps_its_gradients_after_the_generator_step",
@@ -328,7 +328,7 @@ _STEP = [
         "test_r1_has_its_weight_at_its_steps",
     ),
     _steps(
-        "alone = stage.step < stage.settings.pixel_steps",
+        "alone = stage.step < settings.pixel_steps",
         "alone = False",
         "the first steps have pixels alone",
         "test_pixels_alone_leave_the_discriminator_untouched",
@@ -529,7 +529,7 @@ _RUN = [
         "model_config = ConfigDict(frozen=True)",
         "an unknown setting is refused",
     ),
-    _memory("mallopt(_MMAP_MAX, 0), ", "", "freed memory is kept"),
+    _memory("(_MMAP_MAX, 0), ", "", "freed memory is kept"),
 ]
 
 DEFECTS = [*_LOSSES, *_NETWORKS, *_STEP, *_RUN]

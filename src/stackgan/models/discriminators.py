@@ -124,8 +124,13 @@ class Discriminator(Arranged):
     def features(self, images: Images) -> Features:
         """Map images [B, 3, H, W] in [-1, 1] to :class:`Features`; no text is read."""
         x = images.contiguous(memory_format=self.layout)
-        patches = x = self.down[:-3](x)  # [B, F', 32, 32]
-        x = self.compress(self.down[-3:](x))
+        down = list(self.down)
+        for block in down[:-3]:
+            x = self.through(block, x)
+        patches = x  # [B, F', 32, 32]
+        for block in down[-3:]:
+            x = self.through(block, x)
+        x = self.compress(x)
         return Features(x if self.deviation is None else self.deviation(x), patches)
 
     def conditional(self, features: Features, embedding: Embedding) -> Logits:

@@ -107,7 +107,7 @@ class Stage1Generator(Arranged):
         if self.first is not None:
             x = self.first(x)
         for block in self.blocks:
-            x = block(x, latent) if self.modulated else block(x)
+            x = self.through(block, x, latent) if self.modulated else self.through(block, x)
         return Generated(self._paint(x), gaussian)
 
     def _project(self, latent: Tensor) -> Tensor:

@@ -100,9 +100,8 @@ class Stage2Generator(Arranged):
             eps = self.conditioning.chance(eps)
             condition = gaussian.sample(eps)
         x = F.relu(self.join_norm(self.join(x, condition)), inplace=True)
-        x = self.residual(x)
-        for block in self.up:
-            x = block(x)
+        for block in (*self.residual, *self.up):
+            x = self.through(block, x)
             if self.output == "residual" and x.shape[2] == 64:
                 x = self.detail(F.relu(x + self.merge_norm(self.merge(early)), inplace=True))
         if self.output == "rgb":

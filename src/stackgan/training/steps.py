@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from stackgan.models.discriminators import Discriminator
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
-from stackgan.tensors import Embedding, FeatureMap, Images, Pixels, Resized, Scalar, to_images
+from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
 from stackgan.training.losses import (
@@ -30,6 +30,8 @@ from stackgan.training.losses import (
     shrink,
     unconditional_loss,
 )
+from stackgan.training.parts import Draw, Numbers, add, only_asked, split
+from stackgan.training.parts import StepBatch as StepBatch
 from stackgan.training.variants import (
     batch_statistics,
     kl_of,
@@ -38,19 +40,6 @@ from stackgan.training.variants import (
     wrong_answer,
     wrong_text_of,
 )
-
-
-class StepBatch(NamedTuple):
-    """What a step reads of its batch, on the networks' device."""
-
-    pixels: Pixels
-    embedding: Embedding
-    wrong_embedding: Embedding
-    wrong_pixels: Pixels | None = None  # another example's, for ``wrong_pair="image"``
-
-
-Draw = Callable[[int, int], Tensor]
-"""``draw(rows, dim)``: standard normal numbers [rows, dim], in the order of noise, eps."""
 
 
 @dataclass
@@ -84,6 +73,12 @@ class Stage:
         return self.sketcher if moves else None
 
     @property
+    def judges(self) -> list[nn.Module]:
+        """What of the discriminators learns."""
+        heads = [] if self.projected is None else [self.projected.heads]
+        return [self.discriminator, *heads]
+
+    @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return next(self.generator.parameters()).device
@@ -112,6 +107,7 @@ def make_stage(
     bf16: bool = False,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
+    generator.recompute = discriminator.recompute = settings.recompute
     for network in (generator, sketcher):
         if network is not None:
             store_up_kernels(network)
@@ -152,25 +148,50 @@ def train_step(
 
     The generator pays for the same fakes that the discriminator was just trained on, as the
     authors' PyTorch code does, or (``fakes="redrawn"``) for new ones, as their TensorFlow code
-    does. ``draw`` gives z and every eps; without it they come from ``random``. Returns scalars that
-    are still on the device (no synchronisation): of the discriminator its loss, the three parts of
-    it (means over its heads) and its three mean probabilities.
+    does. With ``accumulate`` the batch is worked through in parts, and the generator makes its
+    images again for its own turn. ``draw`` gives z and every eps; without it they come from
+    ``random``. Returns scalars that are still on the device (no synchronisation): of the
+    discriminator its loss, the three parts of it (means over its heads) and its three mean
+    probabilities.
     """
-    real = to_images(batch.pixels)
     draw = draw or (lambda rows, dim: torch.randn(rows, dim, generator=random))
-    redrawn = stage.settings.fakes == "redrawn"
-    with stage.precision(), torch.set_grad_enabled(not redrawn):
-        fakes = _synthesise(stage, real, batch.embedding, draw)
-    report = {}
-    alone = stage.step < stage.settings.pixel_steps
-    if not alone:
-        fakes = _look_at(stage, fakes, random)
-        report.update(_update_discriminator(stage, real, batch, fakes, random))
-    if redrawn:
+    settings, parts = stage.settings, split(batch, stage.settings.accumulate)
+    alone = stage.step < settings.pixel_steps
+    numbers = [Numbers(draw) for _ in parts]
+    reals = [to_images(part.pixels) for part in parts]
+    keep = len(parts) == 1 and settings.fakes == "reused"
+    made: list[Fakes] = []
+    report: dict[str, Tensor] = {}
+
+    def fakes_of(place: int) -> Fakes:
         with stage.precision():
-            fakes = _synthesise(stage, real, batch.embedding, draw)
-        fakes = fakes if alone else _look_at(stage, fakes, random)
-    report.update(_update_generator(stage, real, batch.embedding, fakes, random, alone))
+            fakes = _synthesise(stage, reals[place], parts[place].embedding, numbers[place])
+        return fakes if alone else _look_at(stage, fakes, random)
+
+    def discriminator_losses() -> Iterator[Scalar]:
+        for place, part in enumerate(parts):
+            with torch.set_grad_enabled(keep):
+                made.append(fakes_of(place))
+            loss, said = _discriminator_part(stage, reals[place], part, made[-1], random)
+            add(report, said, len(parts))
+            if not keep:
+                made.clear()
+            yield loss / len(parts)
+
+    def generator_losses() -> Iterator[Scalar]:
+        for place, part in enumerate(parts):
+            numbers[place].again(settings.fakes == "reused")
+            fakes = made.pop() if made else fakes_of(place)
+            with only_asked(*stage.judges):
+                loss, said = _generator_part(
+                    stage, reals[place], part.embedding, fakes, random, alone
+                )
+                add(report, said, len(parts))
+                yield loss / len(parts)
+
+    if not alone:
+        report["d_gradient"] = _descend(stage.discriminator_optimizer, discriminator_losses())
+    report["g_gradient"] = _descend(stage.generator_optimizer, generator_losses())
     stage.step += 1
     if stage.average is not None:
         update_average(stage.average, stage.generator, stage.settings.average, stage.step)
@@ -224,10 +245,10 @@ def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
     return fakes._replace(maps=stage.projected.maps(shown))
 
 
-def _update_discriminator(
+def _discriminator_part(
     stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
-) -> dict[str, Tensor]:
-    """One step of D. Paper: section 3.3, equation 3; section 3.4, equation 5."""
+) -> tuple[Scalar, dict[str, Tensor]]:
+    """D's loss. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     settings, discriminator = stage.settings, stage.discriminator
     fake = fakes.images.detach()
     seen = augment(real, settings.augment, random)
@@ -263,8 +284,7 @@ def _update_discriminator(
         loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)
         report["p_real"] = real_logits.detach().sigmoid().mean()
         report["p_fake"] = fake_logits.detach().sigmoid().mean()
-    report["d_gradient"] = _descend(stage.discriminator_optimizer, loss)
-    return report
+    return loss, report
 
 
 def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding) -> Scalar:
@@ -277,34 +297,30 @@ def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding)
     return penalty if alone is None else penalty + gradient_penalty(images, alone)
 
 
-def _update_generator(
+def _generator_part(
     stage: Stage,
     real: Images,
     embedding: Embedding,
     fakes: Fakes,
     random: torch.Generator,
     pixels_alone: bool,
-) -> dict[str, Tensor]:
-    """One step of G. Paper: section 3.3, equation 4; section 3.4, equation 6."""
+) -> tuple[Scalar, dict[str, Tensor]]:
+    """G's loss. Paper: section 3.3, equation 4; section 3.4, equation 6."""
     settings, discriminator = stage.settings, stage.discriminator
     kl = kl_of(fakes.gaussian, stage.generator.conditioning, settings.kl_reduction).to(real.device)
     loss = settings.kl_weight * kl
     report = {"kl": kl.detach()}
     if not pixels_alone:
-        discriminator.requires_grad_(False)
         with stage.precision():
             features = discriminator.features(augment(fakes.images, settings.augment, random))
             text = text_of(discriminator, embedding, fakes.gaussian)
             logits = discriminator.conditional(features, text)
             alone = discriminator.unconditional(features)
-        discriminator.requires_grad_(True)
         adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
         if alone is not None:
             adversarial = adversarial + generator_loss(alone, settings.loss)
         if stage.projected is not None and fakes.maps is not None:
-            stage.projected.heads.requires_grad_(False)
             judged = generator_loss(stage.projected(fakes.maps), settings.loss)
-            stage.projected.heads.requires_grad_(True)
             adversarial = adversarial + settings.projected_weight * judged
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial
@@ -316,14 +332,14 @@ def _update_generator(
         difference = pixel_loss(shrink(fakes.images, 64), fakes.sketches)
         report["sketch"] = difference.detach()
         loss = loss + settings.sketch_weight * difference
-    report["g_gradient"] = _descend(stage.generator_optimizer, loss)
-    return report
+    return loss, report
 
 
-def _descend(optimizer: torch.optim.Optimizer, loss: Scalar) -> Scalar:
-    """Backpropagate, step, free the gradients and return their norm."""
+def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar]) -> Scalar:
+    """Backpropagate each loss in turn, step, free the gradients and return their norm."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    for loss in losses:
+        loss.backward()  # type: ignore[no-untyped-call]
     gradients = [
         p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
     ]
