@@ -148,7 +148,7 @@ def test_what_a_long_caption_loses_is_said_in_one_sentence(generate, here):
 @pytest.mark.parametrize(
     "caption",
     [
-        "a red\x00 cup \x1b[2J\x07",
+        "a red\x01 cup \x1b[2J\x07",
         "\x9b31m pink",
         "\N{HOT BEVERAGE} \N{WOMAN}\N{ZERO WIDTH JOINER}\N{EAR OF RICE}",
         "\u7d05\u3044\u82b1 " * 40,

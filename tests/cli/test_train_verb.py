@@ -95,7 +95,10 @@ def test_a_dry_run_says_what_it_would_read(
         (["--data", "toy", "--root", "TOY", "--option", "seed=1"], "has no option 'seed'"),
         (["--data", "toy", "--root", "TOY", "--encoder", "no-such-file"], "no-such-file"),
         (["--data", "toy", "--root", "TOY", "--init-from", "no-such-model"], "no-such-model"),
-        (["--data", "toy", "--root", "TOY"], "--set stage1.batch_size=17"),
+        (
+            ["--data", "toy", "--root", "TOY", "--set", "stage1.batch_size=64"],
+            "--set stage1.batch_size=17",
+        ),
         (["--data", "toy", "--root", "x", "--device", "tpu"], "tpu"),
     ],
 )

@@ -361,10 +361,10 @@ def test_a_kill_between_checkpoint_and_model_folder_is_mended(
     training.begin(run, plan)
     save = training._save_model
 
-    def die(shared: Any, stage: Any) -> None:
+    def die(shared: Any, stage: Any, stage1_discriminator: Any) -> None:
         if stage.sketcher is not None and stage.step == 3:
             raise Killed
-        save(shared, stage)
+        save(shared, stage, stage1_discriminator)
 
     with monkeypatch.context() as patched:
         patched.setattr(training, "_save_model", die)
