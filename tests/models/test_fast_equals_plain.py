@@ -13,7 +13,7 @@ from stackgan.config import Architecture, load_settings
 from stackgan.models.blocks import JointLogits, UpConv, store_up_kernels, transposed_kernel
 from stackgan.models.build import build_stage2
 from stackgan.models.replicated import JoinConv, convolve_replicated, replicate
-from stackgan.models.small_maps import SMALL_PX, Conv2d
+from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -44,6 +44,36 @@ def test_a_convolution_of_small_maps_is_torch_s(
         return torch.autograd.grad(slope.square().sum(), [x, layer.weight])
 
     assert_close(penalty(layer), penalty(layer.plain))
+
+
+@pytest.mark.parametrize("size", [(4, 4), (1, 3)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_transposed_convolution_of_small_maps_is_torch_s(
+    bias: bool, size: tuple[int, int]
+) -> None:
+    x, kernel = draw(2, 5, *size).requires_grad_(True), draw(5, 3, 4, 4, seed=1)
+    of = [x, kernel.requires_grad_(True)] + ([draw(3, seed=2).requires_grad_(True)] * bias)
+
+    def plain() -> Tensor:
+        return F.conv_transpose2d(*of, stride=2, padding=1)
+
+    def fast() -> Tensor:
+        return transpose_small(*of)
+
+    assert_close(fast(), plain())
+    assert_close(gradients(fast, of), gradients(plain, of))
+    assert fast().is_contiguous(memory_format=torch.channels_last)
+
+
+def test_overlapping_windows_are_summed_exactly() -> None:
+    """In bfloat16 256 + 1 is 256, and would be after any number of ones."""
+    x = torch.full((1, 1, 2, 2), 256.0)
+    x[0, 0, 0, 0] = x[0, 0, 1, 0] = x[0, 0, 1, 1] = 1.0
+    kernel = torch.ones(1, 1, 4, 4)
+    lower = transpose_small(x.bfloat16(), kernel.bfloat16())
+    assert lower.dtype == torch.bfloat16
+    assert_close(lower.float(), transpose_small(x, kernel).bfloat16().float(), rtol=0, atol=0)
+    assert lower.max() == 260
 
 
 @pytest.mark.parametrize("side", [SMALL_PX, SMALL_PX + 1])

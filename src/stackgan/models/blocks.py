@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from stackgan.models.arranged import Arranged as Arranged
 from stackgan.models.replicated import convolve_replicated, replicate
-from stackgan.models.small_maps import Conv2d
+from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
 
 Normalisation = Literal["batch", "spectral", "none"]
 
@@ -71,6 +71,8 @@ class UpConv(Arranged, nn.Conv2d):
         if self.literal:
             return self.plain(input)
         kernel = transposed_kernel(self.weight)
+        if input.device.type == "cpu" and 2 * input.shape[2] <= SMALL_PX:
+            return transpose_small(input, kernel, self.bias)
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
     def plain(self, input: Tensor) -> Tensor:

@@ -54,6 +54,26 @@ def convolve_small(
     return result.permute(0, 3, 1, 2)
 
 
+def transpose_small(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.conv_transpose2d(input, kernel, bias, stride=2, padding=1)`` as one matrix product.
+
+    Args:
+        input: [B, in, H, W]; kernel: [in, out, 4, 4], free of copies where it is channels-last.
+
+    Returns:
+        [B, out, 2H, 2W], channels-last.
+    """
+    batch, in_channels, height, width = input.shape
+    matrix = kernel.permute(0, 2, 3, 1).reshape(in_channels, -1)  # [in, 16 * out]
+    rows = input.permute(0, 2, 3, 1) @ matrix
+    shape = torch.Size([batch, 2 * height + 2, 2 * width + 2, kernel.shape[1]])
+    places: Tensor = _Overlaid.apply(rows, shape, 4, 2)  # type: ignore[no-untyped-call]
+    result = places[:, 1:-1, 1:-1].contiguous()
+    if bias is not None:
+        result = result + bias.to(result.dtype)
+    return result.permute(0, 3, 1, 2)
+
+
 def _windows(places: Tensor, kernel: int, stride: int) -> Tensor:
     rows: Tensor = _Windows.apply(places, kernel, stride)  # type: ignore[no-untyped-call]
     return rows
@@ -75,19 +95,23 @@ class _Windows(torch.autograd.Function):
 
 
 class _Overlaid(torch.autograd.Function):
-    """The transpose of :class:`_Windows`: every row's entries added where they were read."""
+    """The transpose of :class:`_Windows`: every row's entries added where they were read.
+
+    Summed in float32 at least, and rounded once.
+    """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, shape: torch.Size, kernel: int, stride: int) -> Tensor:
         ctx.kernel, ctx.stride = kernel, stride
         height, width = rows.shape[1:3]
         windows = rows.view(*rows.shape[:3], kernel, kernel, shape[3])
-        places = rows.new_zeros(shape)
+        exact = torch.promote_types(rows.dtype, torch.float32)
+        places = torch.zeros(shape, dtype=exact, device=rows.device)
         for i in range(kernel):
             for j in range(kernel):
                 reach_y, reach_x = i + stride * height, j + stride * width
                 places[:, i:reach_y:stride, j:reach_x:stride] += windows[:, :, :, i, j]
-        return places
+        return places.to(rows.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
