@@ -82,7 +82,7 @@ def test_embed_reads_every_kind_of_captions_file(
         rows.append({"caption": "a red\nflower"})
         text = "\n".join(map(json.dumps, rows))
     data = text.encode()
-    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (tmp_path / name).write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
     words = ["--captions", tmp_path / name, "--out", tmp_path / "e.npz", "--json"]
     done = command_line("encoder", "embed", "--encoder", tiny_model, *words)
     assert done.code == 0 and json.loads(done.out)["captions"] == 3, done.err
@@ -99,7 +99,7 @@ def test_embed_reads_every_kind_of_captions_file(
         ("c.jsonl", b"[1]", "line 1 has no captions"),
         ("c.txt", b" \n\n", "holds no caption"),
         ("c.txt", b"a \xe9\n", "is not UTF-8"),
-        ("c.txt.gz", gzip.compress(b"a red bird\n" * 99)[:20], "cannot be read"),
+        ("c.txt.gz", gzip.compress(b"a red bird\n" * 99, mtime=0)[:20], "cannot be read"),
         ("no.txt", None, "cannot be read"),
     ],
 )
