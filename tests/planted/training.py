@@ -112,7 +112,7 @@ _NETWORKS = [
         "test_the_transposed_up_block_is_nearest_then_convolution",
     ),
     _blocks(
-        "joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)",
+        "joint = joint + self._of_text(text, features.shape[2:]).to(joint.dtype)",
         "pass",
         "the discriminator reads the text",
         "test_joint_logits_are_the_convolution_over_the_replicated_text",

@@ -257,22 +257,35 @@ class JointLogits(Arranged):
         self.norm = nn.BatchNorm2d(hidden) if normalisation == "batch" else nn.Identity()
         self.score = spectral(Conv2d(hidden, 1, 4, bias=score_bias), normalisation)
 
-    def forward(self, features: Tensor, text: Tensor | None) -> Tensor:
-        """Map features [B, F, 4, 4] and text [B, N] (or None) to logits [B], float32."""
-        if self.text is None or text is None:
-            joint = self.image(features)
-        elif self.literal:
+    def of_image(self, features: Tensor) -> Tensor:
+        """The image's part of the joint convolution, which serves every text; literally, none."""
+        part: Tensor = features if self.literal else self.image(features)
+        return part
+
+    def forward(
+        self, features: Tensor, text: Tensor | None, of_image: Tensor | None = None
+    ) -> Tensor:
+        """Map features [B, F, 4, 4] and text [B, N] (or None) to logits [B], float32.
+
+        ``of_image`` is :meth:`of_image`'s answer, where the features are asked about again.
+        """
+        if self.literal and text is not None and self.text is not None:
             joint = self._joined(features, text)
-        elif self.kernel > 1:
-            joint = self.image(features)
-            weight = cast(nn.Conv2d, self.text).weight
-            joint = joint + convolve_replicated(text, weight, features.shape[2:]).to(joint.dtype)
         else:
-            joint = self.image(features)
-            joint = joint + self.text(text)[:, :, None, None].to(joint.dtype)
+            joint = self.image(features) if of_image is None or self.literal else of_image
+            if text is not None and self.text is not None:
+                joint = joint + self._of_text(text, features.shape[2:]).to(joint.dtype)
         joint = F.leaky_relu_(self.norm(joint), 0.2)
         logits: Tensor = self.score(joint).flatten().float()
         return logits
+
+    def _of_text(self, text: Tensor, size: torch.Size) -> Tensor:
+        """The text's part: [B, F, 1, 1] where a 1x1 convolution joins them, else [B, F, 4, 4]."""
+        layer = cast(nn.Conv2d, self.text)
+        if self.kernel > 1:
+            return convolve_replicated(text, layer.weight, size)
+        part: Tensor = layer(text)[:, :, None, None]
+        return part
 
     def _joined(self, features: Tensor, text: Tensor) -> Tensor:
         """The one convolution over features and repeated text that :meth:`forward` splits."""

@@ -34,6 +34,7 @@ class Features(NamedTuple):
 
     whole: FeatureMap  # [B, F, 4, 4], read by the heads that judge the image
     patches: FeatureMap  # [B, F', 32, 32], read by a head that judges patches
+    joint: FeatureMap  # what the head that reads text makes of ``whole``, whatever the text
 
 
 class Discriminator(Arranged):
@@ -131,7 +132,8 @@ class Discriminator(Arranged):
         for block in down[-3:]:
             x = self.through(block, x)
         x = self.compress(x)
-        return Features(x if self.deviation is None else self.deviation(x), patches)
+        whole = x if self.deviation is None else self.deviation(x)
+        return Features(whole, patches, self.joint.of_image(whole))
 
     def conditional(self, features: Features, embedding: Embedding) -> Logits:
         """The logit [B] of "this image is real and fits this caption".
@@ -141,7 +143,7 @@ class Discriminator(Arranged):
         code = embedding if self.text is None else self.text(embedding)
         if self.text_kind == "leaky_relu":
             code = F.leaky_relu(code, 0.2)
-        logits: Logits = self.joint(features.whole, code)
+        logits: Logits = self.joint(features.whole, code, features.joint)
         return logits
 
     def unconditional(self, features: Features) -> AnyLogits | None:

@@ -33,10 +33,10 @@ def convolve_replicated(code: Tensor, weight: Tensor, size: torch.Size) -> Featu
     out_channels, _, kernel, _ = weight.shape
     height, width = size
     with torch.autocast(code.device.type, enabled=False):
-        flat = weight.float().permute(1, 2, 3, 0).reshape(code.shape[1], -1)  # [N, k * k * O]
-        per_tap = (code.float() @ flat).view(-1, kernel * kernel, out_channels)
+        flat = weight.float().permute(0, 2, 3, 1).reshape(-1, code.shape[1])  # [O * k * k, N]
+        per_tap = F.linear(code.float(), flat).view(-1, out_channels, kernel * kernel)
         inside = _inside(kernel, height, width, code.device)
-        joined = inside @ per_tap  # [H * W, k * k] @ [B, k * k, O]
+        joined = inside @ per_tap.transpose(1, 2)  # [H * W, k * k] @ [B, k * k, O]
     return joined.view(-1, height, width, out_channels).permute(0, 3, 1, 2)
 
 

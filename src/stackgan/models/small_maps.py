@@ -29,7 +29,8 @@ class Conv2d(Arranged, nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, H', W']."""
         side = (input.shape[2] + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0]
-        if self.literal or input.device.type != "cpu" or side + 1 > SMALL_PX:
+        large = side + 1 > SMALL_PX or self.kernel_size[0] % self.stride[0] != 0
+        if self.literal or input.device.type != "cpu" or large:
             return super().forward(input)
         return convolve_small(input, self.weight, self.bias, self.stride[0], int(self.padding[0]))
 
@@ -67,7 +68,7 @@ def transpose_small(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -
     matrix = kernel.permute(0, 2, 3, 1).reshape(in_channels, -1)  # [in, 16 * out]
     rows = input.permute(0, 2, 3, 1) @ matrix
     shape = torch.Size([batch, 2 * height + 2, 2 * width + 2, kernel.shape[1]])
-    places: Tensor = _Overlaid.apply(rows, shape, 4, 2)  # type: ignore[no-untyped-call]
+    places: Tensor = _Overlaid.apply(rows, shape, 4, 2, True)  # type: ignore[no-untyped-call]
     result = places[:, 1:-1, 1:-1].contiguous()
     if bias is not None:
         result = result + bias.to(result.dtype)
@@ -90,29 +91,38 @@ class _Windows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        overlaid = _Overlaid.apply(gradients[0], ctx.shape, ctx.kernel, ctx.stride)  # type: ignore[no-untyped-call]
+        overlaid = _Overlaid.apply(  # type: ignore[no-untyped-call]
+            gradients[0], ctx.shape, ctx.kernel, ctx.stride, False
+        )
         return overlaid, None, None
 
 
 class _Overlaid(torch.autograd.Function):
     """The transpose of :class:`_Windows`: every row's entries added where they were read.
 
-    Summed in float32 at least, and rounded once.
+    ``exact``: summed in float32 at least, and rounded once. The kernel's side is a multiple of the
+    stride, so that rows of one place in the stride lie side by side and are added at once.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, shape: torch.Size, kernel: int, stride: int) -> Tensor:
+    def forward(
+        ctx: Any, rows: Tensor, shape: torch.Size, kernel: int, stride: int, exact: bool
+    ) -> Tensor:
         ctx.kernel, ctx.stride = kernel, stride
-        height, width = rows.shape[1:3]
-        windows = rows.view(*rows.shape[:3], kernel, kernel, shape[3])
-        exact = torch.promote_types(rows.dtype, torch.float32)
-        places = torch.zeros(shape, dtype=exact, device=rows.device)
-        for i in range(kernel):
-            for j in range(kernel):
-                reach_y, reach_x = i + stride * height, j + stride * width
-                places[:, i:reach_y:stride, j:reach_x:stride] += windows[:, :, :, i, j]
-        return places.to(rows.dtype)
+        batch, height, width, _ = rows.shape
+        reach = kernel // stride
+        dtype = torch.promote_types(rows.dtype, torch.float32) if exact else rows.dtype
+        windows = rows.view(batch, height, width, reach, stride, reach, stride, shape[3])
+        size = (batch, height + reach - 1, stride, width + reach - 1, stride, shape[3])
+        sums = torch.zeros(size, dtype=dtype, device=rows.device)
+        for i in range(reach):
+            for j in range(reach):
+                part = windows[:, :, :, i, :, j].transpose(2, 3)  # [B, H', s, W', s, C]
+                sums[:, i : i + height, :, j : j + width] += part
+        places = sums.view(batch, size[1] * stride, size[3] * stride, shape[3]).to(rows.dtype)
+        unread = (0, 0, 0, shape[2] - places.shape[2], 0, shape[1] - places.shape[1])
+        return F.pad(places, unread) if any(unread) else places
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return _windows(gradients[0], ctx.kernel, ctx.stride), None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        return _windows(gradients[0], ctx.kernel, ctx.stride), None, None, None, None
