@@ -45,6 +45,9 @@ class Architecture(_Frozen):
     """Maps after the first down block of Stage-II's D."""
     conditioning: Literal["linear", "bounded", "relu", "leaky_relu"] = "linear"
     """The Conditioning Augmentation layer's form."""
+    text_input: Literal["as_is", "standardised"] = "as_is"
+    """The networks read the text encoder's embeddings as they are; or moved and scaled so that
+    those of the training captions lie about zero, whatever the encoder (modern)."""
     modulated: bool = False
     """Stage-I's G gives the latent to every block (modern)."""
     output: Literal["rgb", "residual"] = "rgb"

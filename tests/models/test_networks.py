@@ -1,6 +1,7 @@
 """The blocks against their plain forms; every input and every parameter has an effect."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,7 +11,12 @@ from torch.testing import assert_close
 from stackgan.config import Architecture, load_settings
 from stackgan.models.blocks import JointLogits, MinibatchDeviation, ModulatedNorm, UpConv
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.conditioning import ConditioningAugmentation, Gaussian
+from stackgan.models.conditioning import (
+    ConditioningAugmentation,
+    Gaussian,
+    Standardised,
+    measure_text,
+)
 
 SMALL = Architecture(
     embedding_dim=12,
@@ -85,6 +91,49 @@ def test_modulation_starts_as_plain_normalisation() -> None:
     norm = ModulatedNorm(4, 3)
     x = draw(5, 4, 2, 2)
     assert_close(norm(x, draw(5, 3)), nn.BatchNorm2d(4)(x))
+
+
+def test_standardised_embeddings_lie_about_zero_at_one_length() -> None:
+    embeddings = 7 + 0.01 * draw(50, 12)
+    standard = Standardised(12)
+    standard.measure(embeddings)
+    made = standard(embeddings)
+    assert_close(made.mean(dim=0), torch.zeros(12), atol=1e-3, rtol=0)
+    assert_close(made.square().sum(dim=1).mean().sqrt(), torch.tensor(10.0), atol=1e-3, rtol=0)
+    assert_close(made[:1] - made[1:2], (embeddings[:1] - embeddings[1:2]) * standard.scale)
+
+
+def test_one_caption_alone_can_be_standardised() -> None:
+    standard = Standardised(4)
+    standard.measure(torch.ones(1, 4))
+    assert_close(standard(torch.ones(2, 4)), torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_generators_and_discriminators_read_standardised_embeddings(stage: Literal[1, 2]) -> None:
+    embeddings = 3 + draw(6, 12)
+    standard = Standardised(12)
+    standard.measure(embeddings)
+    a = SMALL.model_copy(update={"text_input": "standardised"})
+
+    def twice(build: Callable[[Architecture], Any]) -> tuple[Any, Any]:
+        network, as_is = build(a), build(SMALL)
+        initialise(network, random())
+        as_is.load_state_dict(network.state_dict(), strict=False)
+        measure_text(network, embeddings)
+        return network.eval(), as_is.eval()
+
+    network, as_is = twice(build_stage1 if stage == 1 else build_stage2)
+    assert_close(network.conditioning(embeddings), as_is.conditioning(standard(embeddings)))
+    network, as_is = twice(lambda a: build_discriminator(a, stage))
+    images = draw(6, 3, network.image_px, network.image_px)
+    assert_close(network(images, embeddings), as_is(images, standard(embeddings)))
+
+
+def test_a_discriminator_of_the_generator_s_mean_reads_it_as_it_is() -> None:
+    changes = {"text_input": "standardised", "discriminator_text": "mean"}
+    network = build_discriminator(SMALL.model_copy(update=changes), 1)
+    assert not [module for module in network.modules() if isinstance(module, Standardised)]
 
 
 def test_kl_of_known_gaussians() -> None:

@@ -80,6 +80,32 @@ _LOSSES = [
     _losses("return small.clamp(-1, 1)", "return small", "shrunken images stay in range"),
 ]
 
+_STANDARD = [
+    _conditioning("return (embedding - self.mean) * self.scale", "return embedding * self.scale",
+                  "standardised embeddings lie about zero",
+                  "test_standardised_embeddings_lie_about_zero_at_one_length"),
+    _conditioning("self.scale.copy_(self.LENGTH / distance if", "self.scale.copy_(distance if",
+                  "standardised embeddings have one length",
+                  "test_standardised_embeddings_lie_about_zero_at_one_length"),
+    _conditioning("if distance > 0 else torch.ones(())", "if True else torch.ones(())",
+                  "one caption alone can be standardised",
+                  "test_one_caption_alone_can_be_standardised"),
+    _conditioning("self.layer(self.standard(embedding.float()))", "self.layer(embedding.float())",
+                  "generators read standardised embeddings",
+                  "test_generators_and_discriminators_read_standardised_embeddings"),
+    _critic("self.text(self.standard(embedding))", "self.text(embedding)",
+            "discriminators read standardised embeddings",
+            "test_generators_and_discriminators_read_standardised_embeddings"),
+    _run("for network in (stage.generator, stage.discriminator, stage.average):",
+         "for network in (stage.generator, stage.average):",
+         "the discriminators are told the training captions",
+         "test_every_network_of_a_run_is_told_the_training_captions"),
+    _run("for network in (stage.generator, stage.discriminator, stage.average):",
+         "for network in (stage.discriminator,):",
+         "the generators are told the training captions",
+         "test_every_network_of_a_run_is_told_the_training_captions"),
+]  # fmt: skip
+
 _NETWORKS = [
     _conditioning(
         "(0.5 * self.log_var).exp()",
@@ -532,4 +558,4 @@ _RUN = [
     _memory("(_MMAP_MAX, 0), ", "", "freed memory is kept"),
 ]
 
-DEFECTS = [*_LOSSES, *_NETWORKS, *_STEP, *_RUN]
+DEFECTS = [*_LOSSES, *_STANDARD, *_NETWORKS, *_STEP, *_RUN]

@@ -15,9 +15,12 @@ from PIL import Image
 from torch.testing import assert_close
 
 from stackgan.config import validate_settings
+from stackgan.data import read_examples
 from stackgan.data.toy import draw
 from stackgan.errors import InputError, ModelError, NonFiniteLoss, RunFailed
 from stackgan.hub import load_model
+from stackgan.models.conditioning import Standardised
+from stackgan.text import load_encoder
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.training import run as training
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
@@ -32,7 +35,7 @@ SETTINGS = {
         "stage2_generator_width": 8, "stage2_discriminator_width": 4,
         "conditioning": "bounded", "normalisation": "none", "unconditional": True,
         "stage2_normalisation": "spectral", "patches": True, "modulated": True,
-        "output": "residual", "minibatch_deviation": True,
+        "output": "residual", "minibatch_deviation": True, "text_input": "standardised",
     },
     "stage1": STAGE,
     "stage2": STAGE | {"steps": 3, "pair_steps": 1, "pair_share": 0.5, "pixel_weight": 1.0},
@@ -104,6 +107,20 @@ def whole(toy: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     training.begin(run, plan)
     training.train(run, plan)
     return run
+
+
+def test_every_network_of_a_run_is_told_the_training_captions(
+    whole: Path, encoder: Path, toy: Path
+) -> None:
+    examples = read_examples("toy", toy, "train")
+    captions = list(dict.fromkeys(text for one in examples for text in one.captions))
+    mean = load_encoder(encoder).encode(captions).mean(dim=0)
+    model = load_model(whole)
+    networks = [model.stage1, model.stage2, model.discriminator(1), model.discriminator(2)]
+    for network in networks:
+        told = [m for m in network.modules() if isinstance(m, Standardised)]
+        assert len(told) == 1
+        assert_close(told[0].mean, mean, atol=1e-5, rtol=1e-3)  # the model folder is bf16 or fp32
 
 
 def test_a_run_leaves_a_model_that_loads(whole: Path) -> None:

@@ -32,6 +32,7 @@ def build_stage1(architecture: Architecture) -> Stage1Generator:
         image_px=a.stage1_px,
         plan=a.stage1_generator,
         eps=_eps(a),
+        standardised=a.text_input == "standardised",
     )
     return _arranged(generator, architecture)
 
@@ -51,6 +52,7 @@ def build_stage2(architecture: Architecture) -> Stage2Generator:
         conditioning=a.conditioning,
         output=a.output,
         eps=_eps(a),
+        standardised=a.text_input == "standardised",
         text=a.stage2_text,
         first_bias=a.biases == "first",
     )
@@ -80,6 +82,7 @@ def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Dis
         joint_kernel=a.joint_kernel,
         alone=a.unconditional_head,
         score_bias=a.biases != "none",
+        standardised=a.text_input == "standardised",
     )
     return _arranged(discriminator, architecture)
 

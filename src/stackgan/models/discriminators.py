@@ -23,6 +23,7 @@ from stackgan.models.blocks import (
     spectral,
 )
 from stackgan.models.bottleneck import BottleneckBlock
+from stackgan.models.conditioning import Standardised
 from stackgan.models.small_maps import Conv2d
 from stackgan.tensors import AnyLogits, Embedding, FeatureMap, Images, Logits
 
@@ -57,6 +58,7 @@ class Discriminator(Arranged):
             back, in place of 3x3 ones), and no LeakyReLU after Stage-I's third convolution.
         text: ``mean`` (PT) has no layer for the text: it is given the generator's mean.
         joint_kernel, alone, score_bias: as ``architecture`` names them.
+        standardised: the text's layer reads standardised embeddings.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Discriminator(Arranged):
         joint_kernel: int = 1,
         alone: Literal["joint", "score"] = "joint",
         score_bias: bool = True,
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         self.image_px = image_px
@@ -106,6 +109,9 @@ class Discriminator(Arranged):
         self.compress = nn.Sequential(*compress)
         self.deviation = MinibatchDeviation() if minibatch_deviation else None
         channels += int(minibatch_deviation)
+        self.standard = (
+            Standardised(embedding_dim) if standardised and text != "mean" else nn.Identity()
+        )
         self.text = (
             None if text == "mean" else spectral(nn.Linear(embedding_dim, text_dim), normalisation)
         )
@@ -140,7 +146,7 @@ class Discriminator(Arranged):
 
         ``embedding`` is [B, E]; with ``text="mean"`` the generator's mean [B, C] in its place.
         """
-        code = embedding if self.text is None else self.text(embedding)
+        code = embedding if self.text is None else self.text(self.standard(embedding))
         if self.text_kind == "leaky_relu":
             code = F.leaky_relu(code, 0.2)
         logits: Logits = self.joint(features.whole, code, features.joint)

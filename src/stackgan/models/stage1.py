@@ -51,6 +51,7 @@ class Stage1Generator(Arranged):
         image_px: int = 64,
         plan: Plan = "plain",
         eps: EpsKind = "normal",
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         self.noise_dim = noise_dim
@@ -58,7 +59,7 @@ class Stage1Generator(Arranged):
         self.first_width = 8 * width
         latent_dim = condition_dim + noise_dim
         self.conditioning = ConditioningAugmentation(
-            embedding_dim, condition_dim, conditioning, eps
+            embedding_dim, condition_dim, conditioning, eps, standardised
         )
         tensorflow = plan == "bottleneck"
         self.project = nn.Linear(latent_dim, self.first_width * 16, bias=tensorflow)

@@ -41,6 +41,7 @@ class Stage2Generator(Arranged):
         conditioning: ConditioningKind = "linear",
         output: OutputKind = "rgb",
         eps: EpsKind = "normal",
+        standardised: bool = False,
         text: bool = True,
         first_bias: bool = True,
     ) -> None:
@@ -49,7 +50,7 @@ class Stage2Generator(Arranged):
         self.output = output
         self.condition_dim = condition_dim
         self.conditioning = (
-            ConditioningAugmentation(embedding_dim, condition_dim, conditioning, eps)
+            ConditioningAugmentation(embedding_dim, condition_dim, conditioning, eps, standardised)
             if text
             else None
         )

@@ -28,6 +28,7 @@ from stackgan.encoders import find_encoder
 from stackgan.errors import DataError, InputError, ModelError
 from stackgan.hub import load_model, save_model, write_json
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.models.conditioning import measure_text
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
@@ -155,6 +156,9 @@ def train(
         batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
         settings = in_steps(settings, number, batches.steps_per_epoch)
         stage = _make(plan, settings, number, sketching.generator, device)
+        for network in (stage.generator, stage.discriminator, stage.average):
+            if network is not None:
+                measure_text(network, embeddings)
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)

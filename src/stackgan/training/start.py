@@ -58,7 +58,7 @@ def given_stage1(source: str | None, settings: Settings, encoder: TextEncoder | 
     mine, theirs = settings.architecture, model.architecture
     for name in ("embedding_dim", "condition_dim", "noise_dim", "stage1_generator_width",
                  "stage1_generator", "stage1_px", "conditioning_augmentation", "eps",
-                 "conditioning", "modulated"):  # fmt: skip
+                 "conditioning", "modulated", "text_input"):  # fmt: skip
         if getattr(mine, name) != getattr(theirs, name):
             raise InputError(
                 f"architecture.{name} is {getattr(mine, name)} here and {getattr(theirs, name)} in "
