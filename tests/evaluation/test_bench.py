@@ -1,6 +1,7 @@
 """`stackgan bench`: how figures are taken, told and kept."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from stackgan.evaluation.bench import figures, report, resources, setup
 from stackgan.evaluation.bench.figures import Figure, growth, ratio
 from stackgan.evaluation.bench.report import FIGURES, BenchReport, check_figures, plot_cost
 from stackgan.evaluation.bench.setup import Bench
+from stackgan.evaluation.bench.sides import Child, both_sides
 from stackgan.evaluation.bench.timing import SPREAD, Timing, interleaved
 
 BENCH = Bench(torch.device("cpu"), quick=True, repeats=1, rounds=1)
@@ -157,9 +159,19 @@ def test_two_processes_begin_at_the_same_moment() -> None:
     assert resources._together(BENCH, 2) > 0
 
 
+def test_both_sides_work_in_processes_of_their_own_and_end() -> None:
+    with both_sides(BENCH) as sides:
+        ids = {name: side.process.pid for name, side in sides.items()}
+        works = sides.prepare(kind="sample", batch=1, networks=setup.PUBLISHED)
+        assert all(work()["seconds"] > 0 for work in works.values())
+        assert all(side.ask(peak=True)["bytes"] > 2**20 for side in sides.values())
+    assert list(ids) == ["plain", "fast"] and len({*ids.values(), os.getpid()}) == 3
+    assert all(side.process.returncode is not None for side in sides.values())
+
+
 def test_a_process_that_fails_is_told_in_a_sentence() -> None:
-    with pytest.raises(RunFailed, match=r"measuring memory .* failed: KeyError"):
-        resources._child(BENCH, "memory", batch=2, steps=1)
+    with Child(BENCH, "fast") as child, pytest.raises(RunFailed, match=r"fast .* failed: KeyError"):
+        child.ask(prepare={"kind": "step"})
     with pytest.raises(RunFailed, match=r"failed while it was timed: .*no such command"):
         resources._run([sys.executable, "-c", "import sys; sys.exit('no such command')"])
 

@@ -216,7 +216,7 @@ _NETWORKS = [
         "test_clipping_keeps_the_gradient_of_what_overshoots",
     ),
     _critic(
-        "else self.text(embedding)",
+        "else self.text(self.standard(embedding))",
         "else self.text(0 * embedding)",
         "the conditional head reads the embedding",
         "test_every_parameter_of_the_discriminators_has_an_effect",

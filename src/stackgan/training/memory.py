@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from functools import cache
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # glibc's <malloc.h>
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc's <malloc.h>
+_HUGE_PAGES = 14  # MADV_HUGEPAGE of Linux's <sys/mman.h>
+_HUGE = 2**21
 
 
+@cache
 def keep_freed_memory() -> bool:
     """Tell glibc to keep what is freed; return whether it was told (elsewhere nothing happens).
 
     A step allocates and frees the same large maps again and again. By default glibc maps each from
-    the kernel and gives it back, and every page is cleared and faulted in anew: a tenth to a
-    quarter of a training step on two cores. Holds for the whole process, so only a command calls
-    it, never an import.
+    the kernel and gives it back, and every page is cleared and faulted in anew: a tenth to a third
+    of a training step on two cores (docs/performance.md). Once told, it takes them from its heap,
+    of which the kernel is asked for huge pages. Holds for the whole process, so only a command
+    calls it, never an import.
     """
-    return _tell((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28))
-
-
-def let_memory_go() -> bool:
-    """Undo :func:`keep_freed_memory`: glibc's own ways, as they are once large maps were freed."""
-    largest = 32 * 2**20  # up to here glibc raises the size that it maps by itself
-    return _tell(
-        (_MMAP_MAX, 2**16),
-        (_MMAP_THRESHOLD, largest),
-        (_TRIM_THRESHOLD, 2 * largest),
-        (_TOP_PAD, 2**17),
-    )
-
-
-def _tell(*options: tuple[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        told = [
+            library.mallopt(name, value)
+            for name, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, 2**28))
+        ]
     except (AttributeError, OSError):  # another C library
         return False
-    return all([mallopt(name, value) for name, value in options])
+    if all(told):
+        _ask_for_huge_pages(library)
+    return all(told)
+
+
+def _ask_for_huge_pages(library: ctypes.CDLL) -> None:
+    """Let the heap grow by half of the machine's memory, none of it used yet, in huge pages."""
+    size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    library.malloc.restype = ctypes.c_void_p
+    library.malloc.argtypes = [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    start = library.malloc(size)
+    if start is None:  # a limit on address space: ordinary pages
+        return
+    first = -(-start // _HUGE) * _HUGE
+    library.madvise(first, (start + size - first) // _HUGE * _HUGE, _HUGE_PAGES)
+    library.free(start)

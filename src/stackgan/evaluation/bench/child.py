@@ -1,7 +1,8 @@
-"""Measurements that need a process of their own: ``python -m stackgan.evaluation.bench.child``.
+"""One side's work in a process of its own: ``python -m stackgan.evaluation.bench.child SIDE``.
 
-``memory {"side": ...}`` says the peak above ``import torch``; ``steps`` warms up, says so, waits
-for a line, and says how long its steps took. Each answer is one line of JSON.
+It reads lines of JSON and answers each with one: ``prepare`` makes a piece of work and does it
+``warm_up`` times (1), an empty object does it once (``times``: so often) and says the seconds,
+``peak`` says the most memory above ``import torch`` that this process ever had.
 """
 
 from __future__ import annotations
@@ -9,50 +10,54 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stackgan.evaluation.bench.setup import Bench, Number
+    from stackgan.evaluation.bench.setup import Bench
+
+Work = Callable[[], object]
 
 
-def main(what: str, options: dict[str, Any]) -> None:
-    """Do one measurement and write what was found."""
+def main(side: str, options: dict[str, Any]) -> None:
+    """Answer lines until there are no more."""
     import torch
 
     before = peak_bytes()
     from stackgan.evaluation.bench.setup import Bench
+    from stackgan.training.memory import keep_freed_memory
 
-    bench = Bench(torch.device("cpu"), options["quick"])
-    if what == "memory":
-        step_of(bench, 2, options["side"], options["batch"], options["steps"])
-        write({"bytes": peak_bytes() - before})
-        return
-    step = step_of(bench, 1, "fast", options["batch"], 1)
-    write({"warm": True})
-    sys.stdin.readline()
+    if side == "fast":  # as the commands do; the plain recipe's memory is torch's own affair
+        keep_freed_memory()
+    bench = Bench(torch.device(options["device"]), options["quick"])
+    work: Work | None = None
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "prepare" in asked:
+            work = None  # frees what the one before held
+            work = _prepared(bench, side, asked["prepare"])
+            write({"seconds": _seconds(bench, work, asked.get("warm_up", 1))})
+        elif "peak" in asked:
+            on_cpu = bench.device.type != "cuda"
+            write({"bytes": peak_bytes() - before if on_cpu else torch.cuda.max_memory_allocated()})
+        elif work is not None:
+            write({"seconds": _seconds(bench, work, asked.get("times", 1))})
+
+
+def _seconds(bench: Bench, work: Work, times: int) -> float:
     started = bench.clock()
-    for _ in range(options["steps"]):
-        step()
-    write({"seconds": bench.clock() - started})
+    for _ in range(times):
+        work()
+    return bench.clock() - started
 
 
-def step_of(
-    bench: Bench, number: Number, side: str, batch: int, steps: int
-) -> Callable[[], object]:
-    """Make one side alone, do its first steps, and return it for more."""
+def _prepared(bench: Bench, side: str, asked: dict[str, Any]) -> Work:
+    """A training step of one stage, or the sampling of a batch by both."""
     from stackgan.evaluation.bench import setup
 
-    architecture = setup.published_architecture(bench)
-    example = setup.noise_batch(bench, number, batch, architecture)
-    if side == "plain":
-        work = partial(setup.one_plain_step, setup.plain_stage(bench, number), *example)
-    else:
-        work = partial(setup.one_fast_step, setup.fast_stage(bench, number), *example)
-    for _ in range(steps):
-        work()
-    return work
+    if asked["kind"] == "sample":
+        return setup.sampling(bench, side, asked["batch"], asked["networks"])
+    return setup.stepping(bench, side, asked["number"], asked["batch"], asked["networks"])
 
 
 def peak_bytes() -> int:

@@ -16,13 +16,11 @@ from stackgan.evaluation.bench.setup import (
     SHIPPED,
     Bench,
     Number,
-    Pair,
     fast_stage,
     noise_batch,
     published_architecture,
-    sampling_pair,
-    training_pair,
 )
+from stackgan.evaluation.bench.sides import Sides, both_sides
 from stackgan.evaluation.bench.timing import Timing, interleaved
 from stackgan.training.memory import keep_freed_memory
 from stackgan.training.steps import StepBatch, train_step
@@ -77,52 +75,57 @@ def ratio(
     )
 
 
+def _in_turns(bench: Bench, sides: Sides, **work: Any) -> dict[str, Timing]:
+    return interleaved(sides.prepare(**work), bench.repeats, bench.rounds, bench.clock)
+
+
 def _steps(
-    bench: Bench, name: str, number: Number, size: int, networks: str, required: float, aim: float
+    bench: Bench, sides: Sides, name: str, number: Number, size: int, networks: str = PUBLISHED
 ) -> Figure:
     batch = bench.batch(size)
-    pair: Pair = training_pair(bench, number, batch, networks)
-    works = {"plain": pair.plain_step, "fast": pair.fast_step}
-    timings = interleaved(works, bench.repeats, bench.rounds, bench.clock)
-    return ratio(f"{name}, batch {batch}", timings, required, aim)
+    work = {"kind": "step", "number": number, "batch": batch, "networks": networks}
+    on_gpu = {1: (3.0, 5.0), 2: (2.5, 5.0)}
+    on_cpu = {1: (5.0, 7.0), 2: (5.0, 6.5)}
+    limits = (on_gpu if bench.device.type == "cuda" else on_cpu)[number]
+    return ratio(f"{name}, batch {batch}", _in_turns(bench, sides, **work), *limits)
 
 
 def stage1(bench: Bench) -> list[Figure]:
     """A Stage-I step of the published networks."""
-    required, aim = (3.0, 5.0) if bench.device.type == "cuda" else (5.0, 7.0)
-    return [_steps(bench, "Stage-I step", 1, 64, PUBLISHED, required, aim)]
+    with both_sides(bench) as sides:
+        return [_steps(bench, sides, "Stage-I step", 1, 64)]
 
 
 def stage2(bench: Bench) -> list[Figure]:
     """A Stage-II step of the published networks at 256x256."""
-    required, aim = (2.5, 5.0) if bench.device.type == "cuda" else (5.0, 6.5)
     sizes = (16,) if bench.quick else (16, 8)
-    return [_steps(bench, "Stage-II 256 step", 2, n, PUBLISHED, required, aim) for n in sizes]
+    with both_sides(bench) as sides:
+        return [_steps(bench, sides, "Stage-II 256 step", 2, size) for size in sizes]
 
 
-def _sampling(bench: Bench, name: str, networks: str) -> list[Figure]:
+def _sampling(bench: Bench, sides: Sides, name: str, networks: str) -> list[Figure]:
     found = []
     for size, required, aim in ((8, 5.0, 7.0), (1, 2.5, 4.0)):
         batch = bench.batch(size)
-        plain, fast = sampling_pair(bench, batch, networks)
-        works = {"plain": plain, "fast": fast}
-        timings = interleaved(works, bench.repeats, bench.rounds, bench.clock)
+        timings = _in_turns(bench, sides, kind="sample", batch=batch, networks=networks)
         found.append(ratio(f"{name}, batch {batch}", timings, required, aim))
     return found
 
 
 def sampling(bench: Bench) -> list[Figure]:
     """Both stages of the published networks, embeddings to pixels."""
-    return _sampling(bench, "sampling, both stages", PUBLISHED)
+    with both_sides(bench) as sides:
+        return _sampling(bench, sides, "sampling, both stages", PUBLISHED)
 
 
 def shipped_model(bench: Bench) -> list[Figure]:
     """The shipped model's own networks: steps of both stages, and sampling."""
-    figures = [
-        _steps(bench, "shipped model, Stage-I step", 1, 64, SHIPPED, 5.0, 7.0),
-        _steps(bench, "shipped model, Stage-II step", 2, 8, SHIPPED, 5.0, 6.5),
-    ]
-    return figures + _sampling(bench, "shipped model, sampling", SHIPPED)
+    with both_sides(bench) as sides:
+        figures = [
+            _steps(bench, sides, "shipped model, Stage-I step", 1, 64, SHIPPED),
+            _steps(bench, sides, "shipped model, Stage-II step", 2, 8, SHIPPED),
+        ]
+        return figures + _sampling(bench, sides, "shipped model, sampling", SHIPPED)
 
 
 def convolution(bench: Bench) -> list[Figure]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from stackgan.data.examples import Example
 from stackgan.errors import RunFailed
 from stackgan.evaluation.bench.figures import Figure, fast_step_timing, ratio
 from stackgan.evaluation.bench.recipe import plain_load
-from stackgan.evaluation.bench.setup import Bench, Number
+from stackgan.evaluation.bench.setup import PUBLISHED, Bench, Number
+from stackgan.evaluation.bench.sides import SIDES, Child
 from stackgan.evaluation.bench.timing import Timing, interleaved
 from stackgan.tensors import to_images
 
@@ -31,12 +31,15 @@ CAPTION = "a flower with pink petals"
 
 
 def memory(bench: Bench) -> list[Figure]:
-    """Peak resident memory of Stage-II steps above `import torch`, of the plain recipe's."""
-    batch = bench.batch(16)
-    if bench.device.type == "cuda":
-        peaks = {side: _device_peak(bench, side, batch) for side in ("plain", "fast")}
-    else:
-        peaks = {side: _peak(bench, side, batch) for side in ("plain", "fast")}
+    """Peak memory of Stage-II steps, of the plain recipe's: resident above `import torch`, or the
+    device's own.
+    """
+    batch, steps = bench.batch(16), 2 if bench.quick else 4
+    peaks = {}
+    for side in SIDES:
+        with Child(bench, side) as child:
+            child.ask(prepare=_step(2, batch), warm_up=steps)
+            peaks[side] = float(child.ask(peak=True)["bytes"])
     return [
         Figure(
             f"peak memory of a Stage-II step, batch {batch}, of the plain recipe's",
@@ -48,24 +51,6 @@ def memory(bench: Bench) -> list[Figure]:
             details={f"{side}_mib": peak / 2**20 for side, peak in peaks.items()},
         )
     ]
-
-
-def _peak(bench: Bench, side: str, batch: int) -> float:
-    steps = 2 if bench.quick else 3
-    return float(_child(bench, "memory", side=side, batch=batch, steps=steps)["bytes"])
-
-
-def _device_peak(bench: Bench, side: str, batch: int) -> float:
-    from stackgan.evaluation.bench.setup import training_pair
-
-    pair = training_pair(bench, 2, batch)
-    torch.cuda.reset_peak_memory_stats(bench.device)
-    for _ in range(3):
-        pair.plain_step() if side == "plain" else pair.fast_step()
-    peak = torch.cuda.max_memory_allocated(bench.device)
-    del pair
-    torch.cuda.empty_cache()
-    return float(peak)
 
 
 def data(bench: Bench) -> list[Figure]:
@@ -171,61 +156,20 @@ def processes(bench: Bench) -> list[Figure]:
 
 def _together(bench: Bench, count: int) -> float:
     """Seconds that the slowest of ``count`` processes takes, all begun at the same moment."""
-    batch, steps = bench.batch(16), 1 if bench.quick else 5
-    children = [_start(bench, "steps", threads=1, batch=batch, steps=steps) for _ in range(count)]
-    try:
+    steps = 1 if bench.quick else 5
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child(bench, "fast", threads=1)) for _ in range(count)]
         for child in children:
-            _line(child, "steps")  # warm
+            child.say(prepare=_step(1, bench.batch(16)), warm_up=2)
         for child in children:
-            _say(child)
-        return max(float(json.loads(_line(child, "steps"))["seconds"]) for child in children)
-    finally:
+            child.hear()
         for child in children:
-            child.kill()
-            child.communicate()
+            child.say(times=steps)
+        return max(float(child.hear()["seconds"]) for child in children)
 
 
-def _child(bench: Bench, what: str, **options: Any) -> dict[str, Any]:
-    """Run one measurement in a process of its own and return what it found."""
-    child = _start(bench, what, **options)
-    try:
-        return dict(json.loads(_line(child, what)))
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def _start(
-    bench: Bench, what: str, threads: int | None = None, **options: Any
-) -> subprocess.Popen[str]:
-    environment = dict(os.environ)
-    if threads is not None:
-        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    words = json.dumps({"quick": bench.quick, **options})
-    return subprocess.Popen(
-        [sys.executable, "-m", "stackgan.evaluation.bench.child", what, words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
-def _line(child: subprocess.Popen[str], what: str) -> str:
-    """The next line that a child says; RunFailed with its last words where it ends first."""
-    line = child.stdout.readline() if child.stdout is not None else ""
-    if not line:
-        said = child.communicate()[1].strip().splitlines()
-        reason = said[-1] if said else "it said nothing"
-        raise RunFailed(f"measuring {what} in a process of its own failed: {reason}")
-    return line
-
-
-def _say(child: subprocess.Popen[str]) -> None:
-    if child.stdin is not None:
-        child.stdin.write("go\n")
-        child.stdin.flush()
+def _step(number: Number, batch: int) -> dict[str, Any]:
+    return {"kind": "step", "number": number, "batch": batch, "networks": PUBLISHED}
 
 
 def _run(command: Sequence[str]) -> None:

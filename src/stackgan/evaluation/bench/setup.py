@@ -26,7 +26,6 @@ from stackgan.hub import LoadedModel, load_model
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
-from stackgan.training.memory import keep_freed_memory, let_memory_go
 from stackgan.training.run import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
@@ -106,15 +105,13 @@ class Pair:
 
 
 def one_fast_step(stage: Stage, pixels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
-    """A step as ``stackgan train`` makes it, the memory it frees kept."""
-    keep_freed_memory()
+    """A step as ``stackgan train`` makes it."""
     batch = StepBatch(pixels, embedding, embedding.roll(-1, 0))
     return train_step(stage, batch, torch.Generator().manual_seed(0))
 
 
 def one_plain_step(stage: PlainStage, pixels: Tensor, embedding: Tensor) -> dict[str, Any]:
-    """A step of the plain recipe, with the C library's own way of keeping memory."""
-    let_memory_go()
+    """A step of the plain recipe."""
     draw = partial(_draw, torch.Generator().manual_seed(0))
     return plain_step(stage, pixels, embedding, draw)
 
@@ -214,30 +211,33 @@ def shipped() -> LoadedModel:
     return load_model("flowers")
 
 
-def sampling_pair(
-    bench: Bench, batch: int, networks: str = PUBLISHED
-) -> tuple[Callable[[], object], Callable[[], object]]:
-    """(plain, fast): both stages from embeddings to uint8 pixels, ``batch`` pictures at a time."""
+def stepping(
+    bench: Bench, side: str, number: Number, batch: int, networks: str = PUBLISHED
+) -> Callable[[], object]:
+    """One side's training step, each call on the same batch."""
+    example = noise_batch(bench, number, batch, architecture_of(bench, networks))
+    if side == "plain":
+        return partial(one_plain_step, plain_stage(bench, number, networks), *example)
+    return partial(one_fast_step, fast_stage(bench, number, networks), *example)
+
+
+def sampling(
+    bench: Bench, side: str, batch: int, networks: str = PUBLISHED
+) -> Callable[[], object]:
+    """Both stages from embeddings to uint8 pixels, ``batch`` pictures at a time."""
     from stackgan.evaluation.bench.recipe import plain_sample
     from stackgan.pipeline import Chance, StackGAN
 
     loaded = _published_model(bench) if networks == PUBLISHED else shipped()
-    plain = _plain_generators(bench, loaded, networks)
-    model = StackGAN(loaded, bench.device.type)
-    chance = model.chance(range(batch))
     random = torch.Generator().manual_seed(5)
     dim = loaded.architecture.embedding_dim
     embedding = torch.randn(batch, dim, generator=random).to(bench.device)
-
-    def fast_work() -> object:
-        keep_freed_memory()
-        return model.render(embedding, Chance(*chance), 2, batch)
-
-    def plain_work() -> object:
-        let_memory_go()
-        return plain_sample(*plain, embedding, chance)
-
-    return plain_work, fast_work
+    plain = _plain_generators(bench, loaded, networks) if side == "plain" else None
+    model = StackGAN(loaded, bench.device.type)
+    chance = model.chance(range(batch))
+    if plain is not None:
+        return partial(plain_sample, *plain, embedding, chance)
+    return lambda: model.render(embedding, Chance(*chance), 2, batch)
 
 
 def _plain_generators(
