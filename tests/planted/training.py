@@ -12,7 +12,7 @@ _loop = of("training/loop.py", "tests/training/test_loop.py")
 _checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
 _run = of("training/run.py", "tests/training/test_run.py")
 _record = of("training/record.py", "tests/training/test_record.py")
-_memory = of("training/memory.py", "tests/training/test_memory.py")
+_memory = of("memory.py", "tests/test_memory.py")
 _config = of("config.py", "tests/test_config.py")
 _conditioning = of("models/conditioning.py", "tests/models/test_networks.py")
 _blocks = of("models/blocks.py", "tests/models/test_networks.py")
@@ -556,6 +556,12 @@ _RUN = [
         "an unknown setting is refused",
     ),
     _memory("(_MMAP_MAX, 0), ", "", "freed memory is kept"),
+    _memory(
+        "_ask_for_huge_pages(library)\n    return",
+        "pass\n    return",
+        "kept memory is of huge pages",
+    ),
+    _memory("(_TRIM_THRESHOLD, -1), ", "", "nothing is given back"),
 ]
 
 DEFECTS = [*_LOSSES, *_STANDARD, *_NETWORKS, *_STEP, *_RUN]

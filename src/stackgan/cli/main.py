@@ -23,6 +23,7 @@ import typer
 from stackgan import __version__
 from stackgan.cli.answer import say
 from stackgan.errors import StackGANError
+from stackgan.memory import keep_freed_memory
 
 VERBS = {
     "generate": "Draw pictures from captions.",
@@ -44,6 +45,7 @@ EPILOG = "`stackgan VERB --help` tells a verb's options, `stackgan --version` th
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script: run and exit."""
+    keep_freed_memory()
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()

@@ -60,7 +60,6 @@ def command(
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
     from stackgan.pipeline import choose_device
     from stackgan.training import run as training
-    from stackgan.training.memory import keep_freed_memory
 
     where = str(choose_device(device))
     if resume:
@@ -78,7 +77,6 @@ def command(
         return
     if not resume:
         training.begin(run, plan)
-    keep_freed_memory()
     with _Bars() as bars:
         folder = training.train(run, plan, device=where, say=_say, progress=bars)
     answer(f"{folder}", {"model": str(folder)}, json_wanted)

@@ -25,7 +25,7 @@ def main(side: str, options: dict[str, Any]) -> None:
 
     before = peak_bytes()
     from stackgan.evaluation.bench.setup import Bench
-    from stackgan.training.memory import keep_freed_memory
+    from stackgan.memory import keep_freed_memory
 
     if side == "fast":  # as the commands do; the plain recipe's memory is torch's own affair
         keep_freed_memory()

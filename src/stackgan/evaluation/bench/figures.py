@@ -22,7 +22,7 @@ from stackgan.evaluation.bench.setup import (
 )
 from stackgan.evaluation.bench.sides import Sides, both_sides
 from stackgan.evaluation.bench.timing import Timing, interleaved
-from stackgan.training.memory import keep_freed_memory
+from stackgan.memory import keep_freed_memory
 from stackgan.training.steps import StepBatch, train_step
 
 BEST_MAPS, BEST_PX = 256, 32

@@ -19,8 +19,8 @@ def keep_freed_memory() -> bool:
     A step allocates and frees the same large maps again and again. By default glibc maps each from
     the kernel and gives it back, and every page is cleared and faulted in anew: a tenth to a third
     of a training step on two cores (docs/performance.md). Once told, it takes them from its heap,
-    of which the kernel is asked for huge pages. Holds for the whole process, so only a command
-    calls it, never an import.
+    of which the kernel is asked for huge pages. Holds for the whole process, so only the
+    console script calls it, never an import.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 PROGRAM = """
 import resource, torch
-from stackgan.training.memory import keep_freed_memory
+from stackgan.memory import keep_freed_memory
 keep_freed_memory() if {keep} else None
 def work():
     for _ in range(9): torch.ones(20_000_000)
@@ -35,3 +36,27 @@ def faults(keep: bool) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone is told")
 def test_the_same_memory_is_not_faulted_in_again() -> None:
     assert faults(keep=True) < 1000 < faults(keep=False)
+
+
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not HUGE.is_file() or "[never]" in HUGE.read_text(), reason="no huge pages here"
+)
+def test_what_is_kept_lies_in_huge_pages() -> None:
+    program = (
+        "import torch\nfrom stackgan.memory import keep_freed_memory\nkeep_freed_memory()\n"
+        "held = torch.ones(50_000_000)\n"
+        "lines = open('/proc/self/smaps_rollup').read().splitlines()\n"
+        "print(next(line.split()[1] for line in lines if 'AnonHugePages' in line))"
+    )
+    path = os.pathsep.join(part for part in sys.path if part)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) > 150_000  # of 195,313 kB
