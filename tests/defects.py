@@ -43,12 +43,14 @@ def read_defects(chosen: str) -> list[Defect]:
 
 
 def copy_project(folder: Path) -> Path:
-    """A copy without what tools leave behind."""
+    """A copy without what tools leave behind, the shipped weights linked."""
     copy = folder / "project"
     ignored = shutil.ignore_patterns(
         ".git", ".venv", "runs", "__pycache__", ".*_cache", ".hypothesis", ".stackgan", "shipped"
     )
     shutil.copytree(ROOT, copy, ignore=ignored)
+    weights = Path("src/stackgan/shipped")  # too large to copy for each defect
+    (copy / weights).symlink_to(ROOT / weights, target_is_directory=True)
     return copy
 
 
