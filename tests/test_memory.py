@@ -12,7 +12,7 @@ import resource, torch
 from stackgan.memory import keep_freed_memory
 keep_freed_memory() if {keep} else None
 def work():
-    for _ in range(9): torch.ones(20_000_000)
+    for _ in range(9): torch.ones(100_000_000)
 work()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 work()

@@ -19,7 +19,7 @@ SHEET = ROOT / "docs" / "images" / "flowers.png"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 DRAWING = {"generate", "interpolate", "inspect"}
-FILES = re.compile(r"\.(py|md|toml|jsonl?|csv|txt|png|np[yz]|pth?|safetensors)$")
+FILES = re.compile(r"\.(py|md|toml|jsonl?|csv|txt|png|np[yz]|pth?|pickle|t7|safetensors)$")
 
 
 def blocks(text, language=None):
@@ -207,7 +207,7 @@ def shipped(tmp_path, tiny_model, monkeypatch):
     (tmp_path / "shipped" / "flowers").symlink_to(tiny_model)
     monkeypatch.setattr(stackgan.hub, "SHIPPED", tmp_path / "shipped")
     here = tmp_path / "here"
-    for name in ("toy", "mine", "rehearsal"):
+    for name in ("toy", "mine", "rehearsal", "try", "try-scenes"):
         (here / "runs" / name).mkdir(parents=True)
         (here / "runs" / name / "model").symlink_to(tiny_model)
     (here / "docs").mkdir()

@@ -129,9 +129,10 @@ class StageSettings(_Frozen):
     accumulate: int = Field(1, ge=1)
     """A step works through its batch in so many equal parts, for less memory; batch normalisation
     then sees each part by itself."""
-    recompute: bool = False
-    """The networks' inner maps are computed again on the way back, for less memory and about a
-    third more time."""
+    recompute: Literal["none", "largest", "all"] = "largest"
+    """Which of the networks' inner maps are not kept but computed again on the way back: those of
+    Stage-II's generator above 64x64, which costs a fortieth of a step; or all that can be, for
+    still less memory and about a third more time."""
     generator_lr: float = Field(2e-4, gt=0)
     """Adam's step for G."""
     discriminator_lr: float = Field(2e-4, gt=0)

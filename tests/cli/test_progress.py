@@ -1,5 +1,7 @@
 """The bar: silent on quick work, on stderr with rate and time left on long work."""
 
+import sys
+
 import numpy as np
 
 import stackgan.cli.progress as progress
@@ -13,13 +15,26 @@ def test_quick_work_shows_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_long_work_shows_a_bar_on_stderr(capsys, monkeypatch):
+def test_long_work_shows_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with progress.bar("drawing") as step:
         for done in range(1, 4):
             step(done, 3)
     out, err = capsys.readouterr()
     assert out == "" and "drawing" in err and "3/3" in err and "/s" in err
+
+
+def test_without_a_terminal_a_line_comes_now_and_then(capsys, monkeypatch):
+    clock = iter([0.0, 10.0, 70.0, 90.0, 140.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.bar("drawing") as step:
+        for done in (1, 7, 9, 10):
+            step(done, 14)
+    assert capsys.readouterr().err.splitlines() == [
+        "drawing: 7/14, 0.1/s, 1 minutes left",
+        "drawing: 10/14, 0.0714/s, 1 minutes left",
+    ]
 
 
 def test_numbers_of_other_kinds_become_json(capsys, tmp_path):

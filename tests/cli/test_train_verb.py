@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stackgan.cli.main import run as stackgan
 from stackgan.data.toy import draw
@@ -77,6 +78,38 @@ def test_a_dry_run_says_what_it_would_read(
     assert " photographs with " in capsys.readouterr().out
     assert stackgan([*base, "--root", "nowhere", *settings()]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["train", "--data", "toy", "--root", str(toy), "--run", str(tmp_path / "run")]
+    assert stackgan([*base, *settings(), "--set", "stage1.batch_size=64", "--dry-run"]) == 2
+    assert "--set stage1.batch_size=17" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_epochs_in_steps(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["train", "--data", "toy", "--root", str(toy), "--run", str(tmp_path / "run")]
+    more = ["--set", "stage1.epochs=7", "--stage", "1", "--dry-run", "--json"]
+    assert stackgan([*base, *settings(), *more]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"]["stage1"]["steps"] == told["stage1"]["steps"]
+    assert told["stage1"]["steps"] % 7 == 0
+
+
+def test_one_photograph_is_too_few_to_train_on(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    Image.new("RGB", (64, 64)).save(data / "one.png")
+    row = {"file_name": "one.png", "text": "a black square", "split": "train"}
+    (data / "metadata.jsonl").write_text(json.dumps(row))
+    base = ["train", "--data", "folder", "--root", str(data), "--run", str(tmp_path / "run")]
+    assert stackgan([*base, *settings()]) == 2
+    assert "at least two" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The fast step, sampler and batches do what the plain recipe does: losses, gradients, pictures."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,27 +23,26 @@ Named = dict[str, Tensor]
 
 
 def watched(optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> Named:
-    """Filled at the optimizer's next step with the gradients, by the plain networks' names."""
+    """Filled in a step with the gradients: the first, where the other network's come on top."""
     found: Named = {}
 
-    def keep(*_: object) -> None:
-        parts = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
-        found.update(plain_weights(parts))
+    def keep(weight: Tensor, name: str) -> None:
+        assert weight.grad is not None
+        found.setdefault(name, weight.grad.clone())
 
-    optimizer.register_step_pre_hook(keep)
+    for name, weight in network.named_parameters():
+        weight.register_post_accumulate_grad_hook(partial(keep, name=name))
     for group in optimizer.param_groups:  # the discriminator that the generator meets stays
         group["lr"] = 0.0
     return found
 
 
 def gradients_of(stage: object, step: Callable[[], dict[str, Tensor]]) -> tuple[Named, Named]:
-    """Of discriminator and generator, of one step."""
-    found = (
-        watched(stage.discriminator_optimizer, stage.discriminator),  # type: ignore[attr-defined]
-        watched(stage.generator_optimizer, stage.generator),  # type: ignore[attr-defined]
-    )
+    """Of discriminator and generator, of one step, by the plain networks' names."""
+    critic = watched(stage.discriminator_optimizer, stage.discriminator)  # type: ignore[attr-defined]
+    generator = watched(stage.generator_optimizer, stage.generator)  # type: ignore[attr-defined]
     step()
-    return found
+    return plain_weights(critic), plain_weights(generator)
 
 
 def distance(found: Named, expected: Named) -> float:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, load_settings
 from stackgan.models.blocks import JointLogits, UpConv, store_up_kernels, transposed_kernel
-from stackgan.models.build import build_stage2
+from stackgan.models.build import build_discriminator, build_stage2, initialise
+from stackgan.models.discriminators import Discriminator, Features
 from stackgan.models.replicated import JoinConv, convolve_replicated, replicate
 from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
 
@@ -163,3 +165,48 @@ def test_up_kernels_made_while_sampling_train_afterwards() -> None:
 def test_presets_have_both_arithmetics() -> None:
     assert load_settings(["authors-pt"]).architecture.arithmetic == "literal"
     assert load_settings(["modern"]).architecture.arithmetic == "fast"
+
+
+CRITICS: dict[str, dict[str, object]] = {
+    "batch": {},
+    "bottleneck": {"stage1_discriminator": "bottleneck", "stage2_discriminator": "bottleneck"},
+    "modern": {
+        "normalisation": "none",
+        "unconditional": True,
+        "patches": True,
+        "minibatch_deviation": True,
+    },
+}
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("kind", CRITICS)
+def test_batches_that_pass_together_are_judged_each_by_itself(
+    kind: str, stage: Literal[1, 2]
+) -> None:
+    """Values, gradients and running statistics, the last of which know the order."""
+    a = Architecture(
+        embedding_dim=6, text_dim=4, image_px=128, stage1_discriminator_width=4,
+        stage2_discriminator_width=4, **CRITICS[kind],  # type: ignore[arg-type]
+    )  # fmt: skip
+    one = build_discriminator(a, stage)
+    initialise(one, torch.Generator().manual_seed(0))
+    one = one.double()
+    two = copy.deepcopy(one)
+    px, text = one.image_px, draw(4, 6)
+    batches = [3 * draw(4, 3, px, px, seed=k) + k for k in range(3)]
+
+    def answers(found: list[Features], network: Discriminator) -> Tensor:
+        heads = [network.conditional(f, text).double() for f in found]
+        alone = [network.unconditional(f) for f in found]
+        return torch.cat([*heads, *(x.double() for x in alone if x is not None)])
+
+    apart = answers([one.features(x) for x in batches], one)
+    joined = answers(two.features_of(*batches), two)
+    assert_close(joined, apart, rtol=1e-5, atol=1e-6)
+    weight = draw(len(apart), seed=9)
+    (apart * weight).sum().backward()  # type: ignore[no-untyped-call]
+    (joined * weight).sum().backward()  # type: ignore[no-untyped-call]
+    for (name, mine), theirs in zip(two.named_parameters(), one.parameters(), strict=True):
+        assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
+    assert_close(two.state_dict(), one.state_dict(), rtol=1e-5, atol=1e-7)

@@ -1,30 +1,32 @@
 """What the tests of training share."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 
-Watch = Callable[[torch.optim.Optimizer, torch.nn.Module], Callable[[], torch.Tensor]]
+Watch = Callable[[torch.nn.Module], Callable[[], torch.Tensor]]
 
 
 @pytest.fixture
 def last_gradient() -> Watch:
-    """``last = last_gradient(optimizer, network)``; after a step ``last()`` is its gradient, flat.
+    """``last = last_gradient(network)``; after a step ``last()`` is its gradient, flat.
 
     The step itself frees it.
     """
 
-    def watch(
-        optimizer: torch.optim.Optimizer, network: torch.nn.Module
-    ) -> Callable[[], torch.Tensor]:
-        seen: list[torch.Tensor] = []
+    def watch(network: torch.nn.Module) -> Callable[[], torch.Tensor]:
+        seen: dict[str, torch.Tensor] = {}
 
-        def keep(*_: object) -> None:
-            parts = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
-            seen.append(torch.cat(parts))
+        def keep(weight: torch.Tensor, name: str) -> None:
+            assert weight.grad is not None
+            seen[name] = weight.grad.flatten().clone()
 
-        optimizer.register_step_pre_hook(keep)
-        return lambda: seen[-1]
+        for name, weight in network.named_parameters():
+            weight.register_post_accumulate_grad_hook(partial(keep, name=name))
+        return lambda: torch.cat(
+            [seen[name] for name, _ in network.named_parameters() if name in seen]
+        )
 
     return watch

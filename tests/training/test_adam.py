@@ -64,4 +64,33 @@ def test_a_weight_without_gradient_stays() -> None:
     before = still.detach().clone()
     optimizer.step()
     assert torch.equal(still, before) and not torch.equal(moved, before)
-    assert not optimizer.state[still]
+    assert optimizer.state[still]["step"] == 0 and not optimizer.state[still]["exp_avg"].any()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_stepping_weight_by_weight_is_a_step(layout: str) -> None:
+    first = [LAYOUTS[layout](draw(6, 5, 3, 3)), draw(6, seed=1)]
+    mine, theirs = ([torch.nn.Parameter(x.clone()) for x in first] for _ in range(2))
+
+    def loss(weights: list[torch.nn.Parameter], seed: int) -> Tensor:
+        x = draw(2, 5, 8, 8, seed=seed)
+        once = torch.nn.functional.conv2d(x, weights[0], weights[1])
+        twice = torch.nn.functional.conv2d(x.flip(2), weights[0], weights[1])  # read twice
+        return (once.square() + twice.sin()).mean()
+
+    at_once = FusedAdam(mine, 0.1, (0.5, 0.999))
+    after = FusedAdam(theirs, 0.1, (0.5, 0.999))
+    for seed in range(3):
+        with at_once.stepping() as norms:
+            loss(mine, seed).backward()
+        assert all(weight.grad is None for weight in mine)
+        after.zero_grad()
+        loss(theirs, seed).backward()
+        gradients = [weight.grad for weight in theirs if weight.grad is not None]
+        assert_close(torch.linalg.vector_norm(torch.stack(norms)),
+                     torch.nn.utils.get_total_norm(gradients))  # fmt: skip
+        after.step()
+        assert_close(mine, theirs, rtol=0, atol=0)
+    loss(mine, 9).backward()  # past the context nothing moves
+    assert_close(mine, theirs, rtol=0, atol=0)
+    assert all(weight.grad is not None for weight in mine)

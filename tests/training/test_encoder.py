@@ -336,7 +336,23 @@ def test_an_unknown_class_of_the_map_is_named(
     root, examples = photographs
     with pytest.raises(InputError, match=r"'blu'.*'blue'"):
         captioning.caption_photographs(
-            joint.JointEmbedding(trained), examples, root, [], class_map={"red": ["blu"]}
+            joint.JointEmbedding(trained),
+            examples,
+            root,
+            captioning.photographs(root),
+            class_map={"red": ["blu"]},
+        )
+
+
+@pytest.mark.parametrize(("paths", "hint"), [(True, "'red'"), (False, "there is no sub-folder")])
+def test_an_unknown_sub_folder_of_the_map_is_named(
+    photographs: tuple[Path, list[Example]], trained: CharCnnRnn, paths: bool, hint: str
+) -> None:
+    root, examples = photographs
+    found = captioning.photographs(root) if paths else []
+    with pytest.raises(InputError, match=f"'rde'.*{hint}"):
+        captioning.caption_photographs(
+            joint.JointEmbedding(trained), examples, root, found, class_map={"rde": ["blue"]}
         )
 
 
@@ -377,3 +393,31 @@ def test_frozen_features_are_computed_once(
     torch.testing.assert_close(first[:, 1], pixels[:, :, -1].permute(0, 2, 1).flatten(1))
     next(tmp_path.glob("*.lite1.npz")).write_bytes(b"damaged")
     assert torch.equal(joint.cached_features(cache), first) and Means.calls > calls
+
+
+def test_frozen_features_go_on_after_a_break(
+    photographs: tuple[Path, list[Example]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stackgan.data.cache import prepare_cache
+
+    seen: list[int] = []
+
+    class Counting(torch.nn.Module):
+        def __init__(self, variant: int) -> None:
+            super().__init__()
+
+        def features(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(len(pixels))
+            return pixels.float()[:, :, :, 0].flatten(1)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(joint, "EfficientNetLite", Counting)
+    examples = (photographs[1] * 3)[:100]
+    cache = prepare_cache(examples, 16, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        joint.cached_features(cache, stop)
+    features = joint.cached_features(cache)
+    assert seen == [64, 64, 36, 36] and len(features) == 100
+    assert torch.equal(features[:28], features[36:64])  # the same photographs again

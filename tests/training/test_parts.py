@@ -79,8 +79,8 @@ def test_parts_add_up_to_the_whole_step(number: int, last_gradient: Callable[...
     found = []
     for count in (1, 2):
         stage = stage_of(number, accumulate=count)
-        of_critic = last_gradient(stage.discriminator_optimizer, stage.discriminator)
-        of_generator = last_gradient(stage.generator_optimizer, stage.generator)
+        of_critic = last_gradient(stage.discriminator)
+        of_generator = last_gradient(stage.generator)
 
         def draw(rows: int, dim: int) -> Tensor:
             return numbers(2, dim, seed=dim).repeat(rows // 2, 1)
@@ -101,8 +101,9 @@ def test_every_part_is_judged_and_paid_for_with_its_own_numbers() -> None:
     first = stage.discriminator.down[0]
     first.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0].detach().clone()))
     train_step(stage, batch(1, False), torch.Generator().manual_seed(0))
-    real, fake, real2, fake2, paid, paid2 = judged
-    assert [len(x) for x in judged] == [2] * 6
+    assert [len(x) for x in judged] == [4, 4, 2, 2]
+    (real, fake), (real2, fake2) = (both.chunk(2) for both in judged[:2])
+    paid, paid2 = judged[2:]
     assert not torch.equal(real, real2) and not torch.equal(fake, fake2)
     assert_close(fake, paid)  # made again of the same numbers
     assert_close(fake2, paid2)
@@ -126,19 +127,20 @@ def test_what_is_computed_again_is_the_same_to_the_last_bit(
 ) -> None:
     a = TINY.model_copy(update={"normalisation": normalisation, "modulated": number == 1})
     ends = []
-    for again in (False, True):
+    for again in ("none", "largest", "all"):
         stage = stage_of(number, a, recompute=again)
         for step in range(2):
             random = torch.Generator().manual_seed(step)
             train_step(stage, batch(number, False), random)
         networks = (stage.generator, stage.discriminator, stage.average)
         ends.append([n.state_dict() for n in networks if n is not None])
-    assert_close(ends[0], ends[1], rtol=0, atol=0)  # statistics that moved once, too
+    for end in ends[1:]:
+        assert_close(end, ends[0], rtol=0, atol=0)  # statistics that moved once, too
 
 
 def test_recomputing_keeps_fewer_maps() -> None:
     kept = []
-    for again in (False, True):
+    for again in ("none", "largest", "all"):
         stage = stage_of(2, recompute=again)
         seen: dict[int, int] = {}
 
@@ -150,7 +152,7 @@ def test_recomputing_keeps_fewer_maps() -> None:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
             stage.generator(sketches, embedding, numbers(2, 6, seed=2))
             kept.append(sum(seen.values()))
-    assert kept[1] < 0.7 * kept[0], kept  # weights and all
+    assert kept[2] < 0.7 * kept[0] and kept[1] < 0.8 * kept[0], kept  # weights and all
 
 
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(4, 3), (4, 4), (2, 2)])

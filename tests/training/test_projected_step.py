@@ -73,7 +73,7 @@ def test_the_generator_pays_it_by_the_weight(
     ends = []
     for weight in (1.0, 5.0):
         stage = stage_of(network, SETTINGS.model_copy(update={"projected_weight": weight}))
-        last = last_gradient(stage.generator_optimizer, stage.generator)
+        last = last_gradient(stage.generator)
         train_step(stage, batch(), random(0))
         ends.append(last())
     assert not torch.allclose(*ends)

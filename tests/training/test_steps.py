@@ -82,7 +82,7 @@ def shown_to(discriminator: Discriminator) -> list[torch.Tensor]:
     """What the discriminator is shown from now on, in order."""
     shown: list[torch.Tensor] = []
     first = discriminator.down[0]
-    first.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0].detach().clone()))
+    first.register_forward_pre_hook(lambda _, x: shown.extend(x[0].detach().clone().split(4)))
     return shown
 
 
@@ -215,9 +215,7 @@ def test_r1_has_its_weight_at_its_steps(last_gradient: Callable[..., Any]) -> No
     def gradient(step: int, **change: object) -> torch.Tensor:
         stage = stage_of(1, SETTINGS.model_copy(update=change))
         stage.step = step
-        last: Callable[[], torch.Tensor] = last_gradient(
-            stage.discriminator_optimizer, stage.discriminator
-        )
+        last: Callable[[], torch.Tensor] = last_gradient(stage.discriminator)
         train_step(stage, batch(64), random(0))
         return last()
 

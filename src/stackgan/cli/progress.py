@@ -1,4 +1,7 @@
-"""The progress bar of every verb: on stderr, with rate and time left, after two seconds."""
+"""The progress bar of every verb: on stderr, with rate and time left, after two seconds.
+
+Where stderr is a file or a pipe, a plain line a minute in its place.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0
 """Work done sooner than this shows no bar."""
+LINE_EVERY_S = 60.0
+"""Where no bar can be drawn, a line comes this often."""
 
 
 class _Bar:
@@ -20,17 +25,29 @@ class _Bar:
 
     def __init__(self, label: str, start: float) -> None:
         self.label = label
-        self.start = start
+        self.start = self.told = start
         self.shown: Progress | None = None
         self.task: TaskID | None = None
 
     def __call__(self, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            self._tell(done, total)
+            return
         if self.shown is None:
             if time.monotonic() - self.start < PATIENCE_S or done >= total:
                 return
             self._show()
         if self.shown is not None and self.task is not None:
             self.shown.update(self.task, completed=done, total=total)
+
+    def _tell(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.told < LINE_EVERY_S:
+            return
+        self.told = now
+        rate = done / max(now - self.start, 1e-9)
+        left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
+        print(f"{self.label}: {done}/{total}, {rate:.3g}/s{left}", file=sys.stderr, flush=True)
 
     def _show(self) -> None:
         from rich.console import Console

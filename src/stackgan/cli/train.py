@@ -166,21 +166,21 @@ def _found(name: str | None) -> str | None:
 
 def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
     """Answer with what the run would read and cost, measured on a few small steps."""
-    from stackgan.data import read_examples
     from stackgan.training.estimate import estimate_stage
     from stackgan.training.prepare import in_steps
+    from stackgan.training.run import check
 
-    examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
+    examples = check(plan)
     found = {
         "photographs": len(examples),
         "captions": sum(len(example.captions) for example in examples),
     }
-    settings = plan.settings.model_dump(mode="json")
-    costs = {}
+    settled, costs = plan.settings, {}
     for number in plan.stages:
         batch = getattr(plan.settings, f"stage{number}").batch_size
-        settled = in_steps(plan.settings, number, max(1, len(examples) // batch))
+        settled = in_steps(settled, number, max(1, len(examples) // batch))
         costs[f"stage{number}"] = estimate_stage(settled, number, device)
+    settings = settled.model_dump(mode="json")
     lines = [f"{name} = {value}" for name, value in _flat(settings)]
     lines.append(
         f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"

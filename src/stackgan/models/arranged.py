@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils.checkpoint import checkpoint
+
+from stackgan.models.together import batches_of, together
 
 
 class Arranged(nn.Module):
@@ -22,24 +24,29 @@ class Arranged(nn.Module):
     """
 
     literal = False
-    recompute = False
-    """Whether blocks keep no inner maps for the way back (``stage*.recompute``)."""
+    recompute: Literal["none", "largest", "all"] = "none"
+    """Which parts keep no inner maps for the way back (``stage*.recompute``)."""
 
     @property
     def layout(self) -> torch.memory_format:
         """How the feature maps lie in memory."""
         return torch.contiguous_format if self.literal else torch.channels_last
 
-    def through(self, block: nn.Module, *inputs: Tensor) -> Tensor:
-        """Pass ``inputs`` through ``block``; with ``recompute`` its inner maps are not kept."""
+    def through(self, block: Callable[..., Tensor], *inputs: Tensor, large: bool = False) -> Tensor:
+        """Pass ``inputs`` through ``block``; where ``recompute`` says so its maps are not kept.
+
+        ``block`` is a part of this network, or one of its methods.
+        """
         result: Tensor
-        if self.recompute and torch.is_grad_enabled() and not _is_spectral(block):
+        parts = block if isinstance(block, nn.Module) else self
+        again = self.recompute == "all" or (large and self.recompute == "largest")
+        if again and torch.is_grad_enabled() and not _is_spectral(parts):
             result = checkpoint(
                 block,
                 *inputs,
                 use_reentrant=False,
                 preserve_rng_state=False,
-                context_fn=partial(_contexts, block),
+                context_fn=partial(_contexts, parts),
             )
         else:
             result = block(*inputs)
@@ -53,18 +60,19 @@ def _is_spectral(block: nn.Module) -> bool:
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """Of the first pass, and of the second: there no statistics move a second time."""
-    return nullcontext(), _statistics_stay(block)
+    return nullcontext(), _statistics_stay(block, batches_of(block))
 
 
 @contextmanager
-def _statistics_stay(block: nn.Module) -> Iterator[None]:
+def _statistics_stay(block: nn.Module, batches: int) -> Iterator[None]:
     """Let batch normalisation compute as ever and leave its running statistics as they are."""
     norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
-        yield
+        with together(block, batches):
+            yield
     finally:
         for norm, (momentum, count) in zip(norms, kept, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from stackgan.models.arranged import Arranged as Arranged
 from stackgan.models.replicated import convolve_replicated, replicate
 from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
+from stackgan.models.together import BatchNorm2d, PerBatch
 
 Normalisation = Literal["batch", "spectral", "none"]
 
@@ -181,7 +182,7 @@ class DownBlock(nn.Module):
             Conv2d(in_channels, out_channels, 4, 2, 1, bias=normalisation != "batch"),
             normalisation,
         )
-        self.norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
+        self.norm = BatchNorm2d(out_channels) if batch else nn.Identity()
         self.refine: nn.Module | None = None
         self.skip: nn.Module | None = None
         if residual:
@@ -198,7 +199,7 @@ class DownBlock(nn.Module):
         return joined
 
 
-class MinibatchDeviation(nn.Module):
+class MinibatchDeviation(PerBatch):
     """Append one map: the standard deviation over groups of the batch, averaged over the rest.
 
     Differs: not in the paper (Karras et al., 2018, section 3). It shows the discriminator a
@@ -212,6 +213,9 @@ class MinibatchDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, F, H, W] to [B, F + 1, H, W]."""
+        return self.each(self._appended, x)
+
+    def _appended(self, x: Tensor) -> Tensor:
         batch = x.shape[0]
         group = self.group if batch % self.group == 0 else batch
         y = x.float().reshape(group, -1, *x.shape[1:])

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from stackgan.models.blocks import UpConv
 from stackgan.models.small_maps import Conv2d
+from stackgan.models.together import BatchNorm2d
 
 
 class BottleneckBlock(nn.Module):
@@ -21,11 +22,11 @@ class BottleneckBlock(nn.Module):
         super().__init__()
         self.slope = slope
         self.conv1 = Conv2d(channels, inner, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(inner)
+        self.norm1 = BatchNorm2d(inner)
         self.conv2 = Conv2d(inner, inner, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(inner)
+        self.norm2 = BatchNorm2d(inner)
         self.conv3 = Conv2d(inner, channels, 3, padding=1, bias=False)
-        self.norm3 = nn.BatchNorm2d(channels)
+        self.norm3 = BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, H, W] to the same shape."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -25,6 +26,7 @@ from stackgan.models.blocks import (
 from stackgan.models.bottleneck import BottleneckBlock
 from stackgan.models.conditioning import Standardised
 from stackgan.models.small_maps import Conv2d
+from stackgan.models.together import BatchNorm2d, together
 from stackgan.tensors import AnyLogits, Embedding, FeatureMap, Images, Logits
 
 TextKind = Literal["linear", "leaky_relu", "mean"]
@@ -141,6 +143,19 @@ class Discriminator(Arranged):
         whole = x if self.deviation is None else self.deviation(x)
         return Features(whole, patches, self.joint.of_image(whole))
 
+    def features_of(self, *batches: Images) -> list[Features]:
+        """The :class:`Features` of several batches of images, each [B, 3, H, W].
+
+        They pass the convolutions together, so that each weight is read once and has one gradient,
+        and are normalised each by itself: the same function as one call for each.
+        """
+        if self.literal or len({x.shape for x in batches}) > 1:
+            return [self.features(x) for x in batches]
+        with together(self, len(batches)):
+            found = self.features(torch.cat(batches))
+        parts = (maps.chunk(len(batches)) for maps in found)
+        return [Features(*part) for part in zip(*parts, strict=True)]
+
     def conditional(self, features: Features, embedding: Embedding) -> Logits:
         """The logit [B] of "this image is real and fits this caption".
 
@@ -175,5 +190,5 @@ def _compress(
     conv = spectral(
         Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, bias=not batch), normalisation
     )
-    norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
+    norm = BatchNorm2d(out_channels) if batch else nn.Identity()
     return [conv, norm, nn.LeakyReLU(0.2, inplace=True)]

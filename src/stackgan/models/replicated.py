@@ -67,13 +67,17 @@ class JoinConv(Arranged, nn.Conv2d):
     def __init__(self, features: int, code_dim: int, out_channels: int) -> None:
         super().__init__(features + code_dim, out_channels, 3, padding=1, bias=False)
         self.features = features
+        self.codes_alone = False
+        """Whether each code is multiplied by itself (``fold.ask_alone``)."""
 
     def forward(self, input: Tensor, code: Tensor | None = None) -> Tensor:
         """Map [B, F, H, W] and a code [B, N] to [B, out, H, W]; without a code, N is 0."""
         if code is None or self.literal:
             return self.plain(input, code)
         joined = F.conv2d(input, self.weight[:, : self.features], self.bias, padding=1)
-        of_code = convolve_replicated(code, self.weight[:, self.features :], input.shape[2:])
+        weight, size = self.weight[:, self.features :], input.shape[2:]
+        codes = [row.clone() for row in code.chunk(len(code))] if self.codes_alone else [code]
+        of_code = torch.cat([convolve_replicated(each, weight, size) for each in codes])
         return joined + of_code.to(joined.dtype)
 
     def plain(self, input: Tensor, code: Tensor | None = None) -> Tensor:

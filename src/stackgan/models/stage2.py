@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stackgan.models.blocks import Arranged, ResidualBlock, UpBlock
@@ -101,14 +101,23 @@ class Stage2Generator(Arranged):
             eps = self.conditioning.chance(eps)
             condition = gaussian.sample(eps)
         x = F.relu(self.join_norm(self.join(x, condition)), inplace=True)
-        for block in (*self.residual, *self.up):
+        for block in (*self.residual, *list(self.up)[:2]):
             x = self.through(block, x)
-            if self.output == "residual" and x.shape[2] == 64:
-                x = self.detail(F.relu(x + self.merge_norm(self.merge(early)), inplace=True))
+        if self.output == "residual":
+            x = self.detail(F.relu(x + self.merge_norm(self.merge(early)), inplace=True))
+        painted = self.through(self._paint, x, large=True)
         if self.output == "rgb":
-            return Generated(torch.tanh(self.rgb(x).float()), gaussian)
-        painted = self.rgb(F.relu(self.fine_norm(self.fine(x)), inplace=True)).float()
+            return Generated(painted, gaussian)
         return Generated(clip(enlarge(sketches, self.image_px) + painted), gaussian)
+
+    def _paint(self, x: Tensor) -> Tensor:
+        """From 64x64 maps to what is painted, [B, 3, P, P], float32: most of the memory."""
+        for block in list(self.up)[2:]:
+            x = block(x)
+        if self.output == "rgb":
+            return torch.tanh(self.rgb(x).float())
+        result: Tensor = self.rgb(F.relu(self.fine_norm(self.fine(x)), inplace=True)).float()
+        return result
 
 
 def _down(

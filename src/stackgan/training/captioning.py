@@ -54,7 +54,8 @@ def caption_photographs(
     Photographs in a sub-folder that ``class_map`` names get captions of these classes only.
 
     Raises:
-        InputError: ``class_map`` names a class that no example has.
+        InputError: ``class_map`` names a sub-folder that holds no photograph, or a class that no
+            example has.
     """
     texts: dict[str, set[str | None]] = {}
     for example in examples:
@@ -62,28 +63,32 @@ def caption_photographs(
             texts.setdefault(line, set()).add(example.class_name)
     lines = sorted(texts)
     known = {name for names in texts.values() for name in names if name is not None}
-    for names in (class_map or {}).values():
+    folders = [_folder(root, path) for path in paths]
+    for folder, names in (class_map or {}).items():
+        if folder not in folders:
+            there = sorted({name for name in folders if name is not None})
+            hint = nearest(folder, there) if there else "there is no sub-folder"
+            raise InputError(f"no photograph of {root} lies in a sub-folder {folder!r}: {hint}")
         for name in names:
             if name not in known:
                 raise InputError(f"no caption is of class {name!r}; {nearest(name, sorted(known))}")
     captions = joint.of_captions(lines)
     images = joint.of_photographs(paths, progress)
-    folders = [_folder(root, path) for path in paths]
     entries: dict[Path, Entry] = {}
-    for folder in sorted(set(folders), key=str):
-        wanted = (class_map or {}).get(folder or "")
+    for here_in in sorted(set(folders), key=str):
+        wanted = (class_map or {}).get(here_in or "")
         allowed = [
             place
             for place, line in enumerate(lines)
             if wanted is None or not texts[line].isdisjoint(wanted)
         ]
-        here = [place for place, name in enumerate(folders) if name == folder]
+        here = [place for place, name in enumerate(folders) if name == here_in]
         found = nearest_captions(
             images[here], captions[allowed], [lines[place] for place in allowed], top
         )
         for place, chosen in zip(here, found, strict=True):
             name = paths[place].relative_to(root).as_posix()
-            entries[paths[place]] = Entry(name, chosen, folder, source)
+            entries[paths[place]] = Entry(name, chosen, here_in, source)
     return [entries[path] for path in paths]
 
 

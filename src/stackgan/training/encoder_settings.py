@@ -65,7 +65,8 @@ class EncoderReport:
     held_out: int
 
     def __str__(self) -> str:
-        measured = f"{self.held_out} held-out images" if self.held_out else "training images"
+        images = "held-out image" if self.held_out == 1 else "held-out images"
+        measured = f"{self.held_out} {images}" if self.held_out else "training images"
         return (
             f"{self.steps} steps, loss {self.loss:.3f}; on {measured} the class is found from the "
             f"image in {self.image_to_class:.0%}, from a caption in {self.caption_to_class:.0%}"

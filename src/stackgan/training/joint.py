@@ -153,26 +153,40 @@ class SmallImageNetwork(nn.Module):
 def cached_features(cache: PixelCache, progress: Progress | None = None) -> Tensor:
     """EfficientNet-Lite1 features of a pixel cache and its mirror images, float32 [N, 2, 1280].
 
-    Computed once (about 25 images a second and core) and kept beside the pixels.
+    Computed once (about 12 images a second and core) and kept beside the pixels; after a Ctrl-C
+    those that were done are there.
     """
     file = cache.path.with_suffix(".lite1.npz")
     checksum = hashlib.sha256(cache.pixels.tobytes()).hexdigest()
-    if file.exists():
-        try:
-            with np.load(file, allow_pickle=False) as stored:
-                if str(stored["pixels_sha256"]) == checksum:
-                    return torch.from_numpy(stored["features"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            pass  # damaged: computed again
-    network = EfficientNetLite(1)
-    count = len(cache.pixels)
-    parts = []
-    for start in range(0, count, 64):
-        batch = torch.from_numpy(cache.pixels[start : start + 64].transpose(0, 3, 1, 2).copy())
-        parts.append(torch.stack([network.features(batch), network.features(batch.flip(3))], 1))
-        if progress:
-            progress(min(start + 64, count), count)
-    features = torch.cat(parts)
+    parts = _kept_features(file, checksum)
+    network = None
+    count, done = len(cache.pixels), sum(map(len, parts))
+    try:
+        for start in range(done, count, 64):
+            network = network or EfficientNetLite(1)
+            batch = torch.from_numpy(cache.pixels[start : start + 64].transpose(0, 3, 1, 2).copy())
+            both = [network.features(batch), network.features(batch.flip(3))]
+            parts.append(torch.stack(both, 1))
+            if progress:
+                progress(min(start + 64, count), count)
+    finally:
+        if sum(map(len, parts)) > done:
+            _keep_features(file, torch.cat(parts), checksum)
+    return torch.cat(parts)
+
+
+def _kept_features(file: Path, checksum: str) -> list[Tensor]:
+    """What ``file`` holds of the features of these pixels; nothing where it is damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            if str(stored["pixels_sha256"]) == checksum:
+                return [torch.from_numpy(stored["features"])]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        pass
+    return []
+
+
+def _keep_features(file: Path, features: Tensor, checksum: str) -> None:
     partial = file.with_suffix(".partial")
     try:
         with partial.open("wb") as opened:
@@ -180,7 +194,6 @@ def cached_features(cache: PixelCache, progress: Progress | None = None) -> Tens
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    return features
 
 
 class JointEmbedding:

@@ -83,15 +83,13 @@ def read_plan(run: Path) -> Plan:
         raise ModelError(f"{run} holds no run that could be resumed ({error})") from None
 
 
-def begin(run: Path, plan: Plan) -> None:
-    """Make the run's folder, once everything the plan names was found usable.
+def check(plan: Plan) -> list[Example]:
+    """See that everything the plan names can be used; return the training examples.
 
     Raises:
-        InputError: a run lies there already, or a stage's batch is larger than the data set.
+        InputError: a stage's batch is larger than the data set.
         DataError, ModelError: the data set, encoder or model cannot be read.
     """
-    if (run / "settings.json").exists():
-        raise InputError(f"{run} holds a run already: add --resume, or name another folder")
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     if plan.encoder is not None:
         find_encoder(plan.encoder)
@@ -100,6 +98,8 @@ def begin(run: Path, plan: Plan) -> None:
             load_model(model)
     own_encoder = plan.encoder is plan.stage1 is plan.init_from is None
     require_image_network(plan.settings, plan.stages, own_encoder)
+    if len(examples) < 2:
+        raise InputError(f"{plan.root} has one training example: a training needs at least two")
     for number in plan.stages:
         batch = getattr(plan.settings, f"stage{number}").batch_size
         if len(examples) < batch:
@@ -107,6 +107,18 @@ def begin(run: Path, plan: Plan) -> None:
                 f"stage{number}.batch_size is {batch} and {plan.root} has {len(examples)} training "
                 f"examples; add --set stage{number}.batch_size={max(2, len(examples) // 2)}"
             )
+    return examples
+
+
+def begin(run: Path, plan: Plan) -> None:
+    """Make the run's folder, once :func:`check` found everything usable.
+
+    Raises:
+        InputError: a run lies there already.
+    """
+    if (run / "settings.json").exists():
+        raise InputError(f"{run} holds a run already: add --resume, or name another folder")
+    check(plan)
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "settings.json", plan.as_json())
 

@@ -190,8 +190,10 @@ def train_step(
                 yield loss / len(parts)
 
     if not alone:
-        report["d_gradient"] = _descend(stage.discriminator_optimizer, discriminator_losses())
-    report["g_gradient"] = _descend(stage.generator_optimizer, generator_losses())
+        report["d_gradient"] = _descend(
+            stage.discriminator_optimizer, discriminator_losses(), len(parts)
+        )
+    report["g_gradient"] = _descend(stage.generator_optimizer, generator_losses(), len(parts))
     stage.step += 1
     if stage.average is not None:
         update_average(stage.average, stage.generator, stage.settings.average, stage.step)
@@ -259,8 +261,8 @@ def _discriminator_part(
         wrong = augment(to_images(batch.wrong_pixels), settings.augment, random)
     with stage.precision():
         # The features of the real images serve both captions.
-        features = discriminator.features(seen)
-        fake_features = discriminator.features(augment(fake, settings.augment, random))
+        shown = [seen, augment(fake, settings.augment, random)]
+        features, fake_features = discriminator.features_of(*shown)
         answers = (
             discriminator.conditional(features, text),
             wrong_answer(discriminator, settings.wrong_pair, features, text, wrong_text, wrong),
@@ -335,9 +337,18 @@ def _generator_part(
     return loss, report
 
 
-def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar]) -> Scalar:
-    """Backpropagate each loss in turn, step, free the gradients and return their norm."""
+def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar], count: int) -> Scalar:
+    """Backpropagate ``count`` losses in turn, step, free the gradients and return their norm."""
     optimizer.zero_grad(set_to_none=True)
+    if isinstance(optimizer, FusedAdam) and optimizer.one_by_one:
+        for _ in range(count - 1):
+            next(losses).backward()  # type: ignore[no-untyped-call]
+        last = next(losses)
+        with optimizer.stepping() as norms:
+            last.backward()  # type: ignore[no-untyped-call]
+        next(losses, None)  # lets the generator put back what it changed
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return norm
     for loss in losses:
         loss.backward()  # type: ignore[no-untyped-call]
     gradients = [
