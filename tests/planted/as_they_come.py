@@ -243,7 +243,7 @@ DEFECTS = [
         "test_a_caption_of_any_characters_is_drawn_and_stored",
     ),
     _train(
-        '    examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)\n',
+        "    examples = check(plan)\n",
         "    examples: list[Any] = []\n",
         "a dry run reads the captions",
         "test_a_dry_run_says_what_it_would_read",

@@ -73,10 +73,22 @@ DEFECTS = [
         "test_an_embedding_knows_no_other_caption",
     ),
     _pipeline(
-        'size = 1 if self.device.type == "cpu" else batch',
-        "size = batch",
+        "size = 1 << size.bit_length() - 1",
+        "pass",
+        "pictures pass in powers of two",
+        "test_on_a_cpu_pictures_pass_in_powers_of_two",
+    ),
+    _pipeline(
+        "network = ask_alone(network)",
+        "pass",
         "a picture knows no other picture",
-        "test_on_a_cpu_every_picture_is_drawn_by_itself",
+        "test_the_shipped_model_s_pictures_are_the_same_bytes_in_any_batch",
+    ),
+    _pipeline(
+        "module.literal = False  # the same",
+        "pass  # the same",
+        "what trains literally samples fast",
+        "test_what_trains_literally_samples_fast",
     ),
     _pipeline("truncation * part for", "part for", "truncation narrows", "test_truncation_narrows"),
     _pipeline(

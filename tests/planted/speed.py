@@ -15,6 +15,9 @@ _adam = of("training/adam.py", "tests/training/test_adam.py")
 _parts = of("training/parts.py", "tests/training/test_parts.py")
 _steps = of("training/steps.py", "tests/training/test_parts.py")
 _again = of("models/arranged.py", "tests/training/test_parts.py")
+_together = of("models/together.py", _EQUAL)
+_critic = of("models/discriminators.py", _EQUAL)
+_sides = of("evaluation/bench/sides.py", _BENCH)
 _timing = of("evaluation/bench/timing.py", _BENCH)
 _figures = of("evaluation/bench/figures.py", _BENCH)
 _report = of("evaluation/bench/report.py", _BENCH)
@@ -32,7 +35,34 @@ _SUM = "test_parts_add_up_to_the_whole_step"
 _BITS = "test_what_is_computed_again_is_the_same_to_the_last_bit"
 _LOSSES = "test_losses_agree_in_float32"
 
+_STEPPING = "test_stepping_weight_by_weight_is_a_step"
+_EACH = "test_batches_that_pass_together_are_judged_each_by_itself"
+_TURNS = "test_both_sides_work_in_processes_of_their_own_and_end"
+
 DEFECTS = [
+    _adam("weight.grad = None", "pass", "a gradient is freed once it is used", _STEPPING),
+    _adam("hook.remove()", "pass", "past its context no backward pass moves a weight", _STEPPING),
+    _adam("norms.append(torch.linalg.vector_norm(weight.grad))",
+          "norms.append(torch.linalg.vector_norm(weight))",
+          "the norm told is the gradient's", _STEPPING),
+    _together("return torch.cat([function(part) for part in input.chunk(self.batches)])",
+              "return function(input)", "each batch is normalised by itself", _EACH),
+    _together("part.batches = count\n", "pass\n",
+              "batches pass together only while asked to", _EACH),
+    _critic("parts = (maps.chunk(len(batches)) for maps in found)",
+            "parts = (maps.chunk(len(batches))[::-1] for maps in found)",
+            "each batch gets its own features", _EACH),
+    _again("with together(block, batches):\n            yield", "yield",
+           "batches that passed together are computed again together", _BITS),
+    _again('again = self.recompute == "all" or (large and self.recompute == "largest")',
+           'again = self.recompute == "all"', "the largest maps are not kept",
+           "test_recomputing_keeps_fewer_maps"),
+    _steps("        next(losses, None)  # lets", "        # lets",
+           "the discriminator learns again after the generator's step",
+           "tests/training/test_steps.py::"
+           "test_the_discriminator_keeps_its_gradients_after_the_generator_step"),
+    _sides('self.process.kill()\n', "pass\n", "no measuring process outlives its measurement",
+           _TURNS),
     _small("(0, 0, padding, padding, padding, padding)", "(0, 0, padding, padding, 2 * padding, 0)",
            "small maps are padded on both sides", _SMALL),
     _small("permute(0, 1, 2, 4, 5, 3)", "permute(0, 1, 2, 5, 4, 3)",
@@ -68,8 +98,8 @@ DEFECTS = [
     _blocks("module.weight.data = stored.permute(3, 0, 1, 2)",
             "module.weight.data = stored.permute(3, 0, 1, 2).contiguous()",
             "an up kernel's gradient needs no copy", _STORED),
-    _adam("[_as_stored(_laid_like(p.grad, p), p) for p in weights]",
-          "[_as_stored(p.grad, p) for p in weights]",
+    _adam("[_as_stored(_laid_like(cast(Tensor, p.grad), p), p) for p in weights]",
+          "[_as_stored(cast(Tensor, p.grad), p) for p in weights]",
           "a gradient that lies otherwise meets its own weight", _ADAM),
     _adam("state[name] = _laid_like(state[name], weight)", "pass",
           "a state read from a file is laid like its weight",
@@ -95,7 +125,7 @@ DEFECTS = [
         "test_a_batch_that_has_no_such_parts_is_refused"),
     _again("norm.momentum, norm.num_batches_tracked = 0.0, None", "pass",
            "statistics move once though maps are computed twice", _BITS),
-    _again("and not _is_spectral(block)", "",
+    _again("and not _is_spectral(parts)", "",
            "a pass that changes its own weights is not repeated", _BITS),
     _timing("for name, work in works.items():\n            started",
             "for name, work in reversed(works.items()):\n            started",

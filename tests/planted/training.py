@@ -192,8 +192,8 @@ _NETWORKS = [
         _EVERY_INPUT,
     ),
     _stage2(
-        "Generated(torch.tanh(self.rgb(x).float()), gaussian)",
-        "Generated(self.rgb(x).float(), gaussian)",
+        "return torch.tanh(self.rgb(x).float())",
+        "return self.rgb(x).float()",
         "tanh closes the paper's Stage-II",
         _IN_RANGE,
     ),
@@ -279,8 +279,8 @@ _STEP = [
         _CLOSED_FORM,
     ),
     _steps(
-        "fake_features = discriminator.features(augment(fake, settings.augment, random))",
-        "fake_features = discriminator.features(fake)",
+        "shown = [seen, augment(fake, settings.augment, random)]",
+        "shown = [seen, fake]",
         "the discriminator's fakes are augmented",
         "test_whatever_the_discriminator_sees_is_augmented",
     ),
