@@ -17,8 +17,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc to keep what is freed; return whether it was told (elsewhere nothing happens).
 
     A step allocates and frees the same large maps again and again. By default glibc maps each from
-    the kernel and gives it back, and every page is cleared and faulted in anew: a tenth to a third
-    of a training step on two cores (docs/performance.md). Once told, it takes them from its heap,
+    the kernel and gives it back, and every page is cleared and faulted in anew: a quarter of a
+    Stage-II step on two cores (docs/performance.md). Once told, it takes them from its heap,
     of which the kernel is asked for huge pages. Holds for the whole process, so only the
     console script calls it, never an import.
     """

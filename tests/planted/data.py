@@ -53,8 +53,8 @@ DEFECTS = [
         _WRONG,
     ),
     _batches(
-        "picture[:, ::-1] if",
-        "picture[::-1] if",
+        "picture.copy_(picture.flip(1))",
+        "picture.copy_(picture.flip(0))",
         "images are mirrored left to right",
         _MIRRORED,
     ),

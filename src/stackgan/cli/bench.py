@@ -35,7 +35,7 @@ def command(
     """Measure steps, sampling, data, memory and cold start against the plain recipe.
 
     Plain and fast take turns in one process; medians of five, repeated while they lie more than a
-    fifth apart. The machine should be idle: all figures take about an hour on two cores.
+    fifth apart. The machine should be idle: all figures take about twenty minutes on two cores.
     """
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar

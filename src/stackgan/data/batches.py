@@ -160,8 +160,10 @@ class Batches:
         out = np.empty((len(chosen), size, size, 3), dtype=np.uint8)
         for place, example in enumerate(chosen):
             top, left = offsets[place].tolist()
-            picture = _moved(self.pixels[example], top, left, size)
-            out[place] = picture[:, ::-1] if self.flip and flipped[place] else picture
+            out[place] = _moved(self.pixels[example], top, left, size)
+            if self.flip and flipped[place]:  # torch's flip takes a tenth of numpy's time
+                picture = torch.from_numpy(out[place])
+                picture.copy_(picture.flip(1))
         return out
 
     def _caption_of(
