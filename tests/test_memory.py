@@ -35,7 +35,7 @@ def faults(keep: bool) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone is told")
 def test_the_same_memory_is_not_faulted_in_again() -> None:
-    assert faults(keep=True) < 1000 < faults(keep=False)
+    assert faults(keep=True) < 100 < faults(keep=False)
 
 
 HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -16,6 +16,7 @@ from stackgan.models.build import build_discriminator, build_stage2, initialise
 from stackgan.models.discriminators import Discriminator, Features
 from stackgan.models.replicated import JoinConv, convolve_replicated, replicate
 from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
+from stackgan.models.together import batches_of
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -210,3 +211,16 @@ def test_batches_that_pass_together_are_judged_each_by_itself(
     for (name, mine), theirs in zip(two.named_parameters(), one.parameters(), strict=True):
         assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
     assert_close(two.state_dict(), one.state_dict(), rtol=1e-5, atol=1e-7)
+    assert batches_of(two) == 1
+
+
+def test_codes_asked_alone_give_the_same_bits_in_any_batch() -> None:
+    join = JoinConv(8, 128, 64)
+    join.codes_alone = True
+    features, codes = draw(8, 8, 16, 16).float(), draw(8, 128, seed=1).float()
+    with torch.inference_mode():
+        whole = join(0 * features, codes)
+        alone = [join(0 * features[k : k + 1], codes[k : k + 1]) for k in range(8)]
+        join.codes_alone = False
+        assert_close(join(0 * features, codes), whole)
+    assert_close(whole, torch.cat(alone), rtol=0, atol=0)

@@ -9,6 +9,7 @@ _joint = of("training/joint.py", "tests/training/test_encoder.py")
 _run = of("training/run.py", "tests/cli/test_train_verb.py")
 _train = of("cli/train.py", "tests/cli/test_train_verb.py")
 _progress = of("cli/progress.py", "tests/cli/test_progress.py")
+_joined = of("models/replicated.py", "tests/models/test_fast_equals_plain.py")
 _fold = of("models/fold.py", "tests/test_pipeline.py")
 
 _LINES = "test_without_a_terminal_a_line_comes_now_and_then"
@@ -36,5 +37,7 @@ DEFECTS = [
           "matrix products know the batch", _BYTES),
     _fold("if side <= 8 and isinstance(self.layer, nn.Conv2d):", "if False:",
           "convolutions of small maps know the batch", _BYTES),
-    _fold("child.codes_alone = True", "pass", "the joined code knows the batch", _BYTES),
+    _joined("if self.codes_alone else [code]", "if False else [code]",
+            "the joined code knows the batch",
+            "test_codes_asked_alone_give_the_same_bits_in_any_batch"),
 ]  # fmt: skip

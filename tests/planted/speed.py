@@ -17,7 +17,6 @@ _steps = of("training/steps.py", "tests/training/test_parts.py")
 _again = of("models/arranged.py", "tests/training/test_parts.py")
 _together = of("models/together.py", _EQUAL)
 _critic = of("models/discriminators.py", _EQUAL)
-_sides = of("evaluation/bench/sides.py", _BENCH)
 _timing = of("evaluation/bench/timing.py", _BENCH)
 _figures = of("evaluation/bench/figures.py", _BENCH)
 _report = of("evaluation/bench/report.py", _BENCH)
@@ -37,7 +36,6 @@ _LOSSES = "test_losses_agree_in_float32"
 
 _STEPPING = "test_stepping_weight_by_weight_is_a_step"
 _EACH = "test_batches_that_pass_together_are_judged_each_by_itself"
-_TURNS = "test_both_sides_work_in_processes_of_their_own_and_end"
 
 DEFECTS = [
     _adam("weight.grad = None", "pass", "a gradient is freed once it is used", _STEPPING),
@@ -57,12 +55,6 @@ DEFECTS = [
     _again('again = self.recompute == "all" or (large and self.recompute == "largest")',
            'again = self.recompute == "all"', "the largest maps are not kept",
            "test_recomputing_keeps_fewer_maps"),
-    _steps("        next(losses, None)  # lets", "        # lets",
-           "the discriminator learns again after the generator's step",
-           "tests/training/test_steps.py::"
-           "test_the_discriminator_keeps_its_gradients_after_the_generator_step"),
-    _sides('self.process.kill()\n', "pass\n", "no measuring process outlives its measurement",
-           _TURNS),
     _small("(0, 0, padding, padding, padding, padding)", "(0, 0, padding, padding, 2 * padding, 0)",
            "small maps are padded on both sides", _SMALL),
     _small("permute(0, 1, 2, 4, 5, 3)", "permute(0, 1, 2, 5, 4, 3)",
