@@ -78,10 +78,10 @@ def test_on_a_cpu_pictures_pass_in_powers_of_two(model):
         for network in (model.stage1, model.stage2)
     ]
     model.refine(model(PINK, 3).sketches, PINK)
-    model([PINK, BLUE], 7, stage=1)
+    model([PINK, BLUE], 11, stage=1)
     for hook in hooks:
         hook.remove()
-    assert sizes == [2, 2, 1, 1, 2, 1, 8, 4, 2]
+    assert sizes == [2, 2, 1, 1, 2, 1, 8, 8, 4, 2]
 
 
 @pytest.mark.parametrize("batch", [2, 4, 8])

@@ -298,7 +298,7 @@ class StackGAN:
         while start < total:
             size = min(batch, total - start)
             if self.device.type == "cpu":
-                size = 1 << size.bit_length() - 1
+                size = 1 << min(size, 8).bit_length() - 1
             passes.append(slice(start, start + size))
             start += size
         return passes

@@ -1,4 +1,4 @@
-"""Seconds of several pieces of work, taken in turns in one process: medians, and how far they lie.
+"""Seconds of several pieces of work, taken in turns: medians, and how far they lie apart.
 
 A machine shared with others is not equally fast for a minute; work measured in turns is slowed
 alike, so that ratios hold where seconds do not.
