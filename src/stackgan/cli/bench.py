@@ -35,7 +35,8 @@ def command(
     """Measure steps, sampling, data, memory and cold start against the plain recipe.
 
     Plain and fast take turns, each in a process of its own; medians of five, repeated while they
-    lie more than a fifth apart. The machine should be idle: all figures take about twenty minutes on two cores.
+    lie more than a fifth apart. The machine should be idle: all figures take about twenty minutes
+    on two cores.
     """
     from stackgan.cli.answer import answer
     from stackgan.cli.progress import bar
