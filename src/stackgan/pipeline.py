@@ -17,6 +17,7 @@ from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model
 from stackgan.models.arranged import Arranged
 from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
+from stackgan.models.packed import pack
 from stackgan.result import Result as Result
 from stackgan.tensors import (
     Condition,
@@ -332,11 +333,9 @@ class StackGAN:
         for module in network.modules():
             if isinstance(module, Arranged):
                 module.literal = False  # the same function within a picture's last bits
-        network = lower_precision(fold_batchnorm(network), dtype)
-        if self.device.type == "cpu":
-            network = ask_alone(network)
-        network.to(self.device)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        network = lower_precision(fold_batchnorm(network), dtype).to(self.device)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return ask_alone(pack(network)) if self.device.type == "cpu" else network
 
     def _stage(self, stage: int | None) -> int:
         if stage not in (None, 1, 2):

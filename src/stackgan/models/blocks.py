@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stackgan.models import up_places
 from stackgan.models.arranged import Arranged as Arranged
 from stackgan.models.replicated import convolve_replicated, replicate
 from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
 from stackgan.models.together import BatchNorm2d, PerBatch
+from stackgan.models.winograd import Conv3x3
 
 Normalisation = Literal["batch", "spectral", "none"]
 
@@ -71,6 +73,8 @@ class UpConv(Arranged, nn.Conv2d):
         """Map [B, in, H, W] to [B, out, 2H, 2W]."""
         if self.literal:
             return self.plain(input)
+        if up_places.fits(input, self.weight) and self.bias is None:
+            return up_places.convolve_up(input, self.weight)
         kernel = transposed_kernel(self.weight)
         if input.device.type == "cpu" and 2 * input.shape[2] <= SMALL_PX:
             return transpose_small(input, kernel, self.bias)
@@ -122,9 +126,7 @@ class ModulatedUpBlock(nn.Module):
         super().__init__()
         self.conv = UpConv(in_channels, out_channels)
         self.norm = ModulatedNorm(out_channels, latent_dim)
-        self.refine = (
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False) if refine else None
-        )
+        self.refine = Conv3x3(out_channels, out_channels) if refine else None
         self.refine_norm = ModulatedNorm(out_channels, latent_dim) if refine else None
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
@@ -140,9 +142,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv1 = Conv3x3(channels, channels)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(channels, channels)
         self.norm2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stackgan.models.blocks import UpConv, transposed_kernel
 from stackgan.models.conditioning import ConditioningAugmentation
+from stackgan.models.packed import PackedConv, frozen
 from stackgan.models.replicated import JoinConv
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -48,23 +49,28 @@ class Alone(nn.Module):
     batch. Those of which that is not known pass together: see :func:`ask_alone`.
     """
 
-    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
+    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d | PackedConv) -> None:
         super().__init__()
         self.layer = layer
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, addend: Tensor | None = None) -> Tensor:
         """What ``layer`` gives."""
+        given = (input,) if addend is None else (input, addend)
         if len(input) == 1 or not self._sums_know_the_batch(input):
-            whole: Tensor = self.layer(input)
+            whole: Tensor = self.layer(*given)
             return whole
         # copies: inside a larger tensor a row lies at another alignment, which the sums notice
-        return torch.cat([self.layer(row.clone()) for row in input.chunk(len(input))])
+        rows = zip(*(part.chunk(len(input)) for part in given), strict=True)
+        return torch.cat([self.layer(*(part.clone() for part in row)) for row in rows])
 
     def _sums_know_the_batch(self, input: Tensor) -> bool:
         if isinstance(self.layer, nn.Linear):
             return True
         side = input.shape[2]
-        if side <= 8 and isinstance(self.layer, nn.Conv2d):
+        transposed = isinstance(self.layer, nn.ConvTranspose2d) or (
+            isinstance(self.layer, PackedConv) and self.layer.transposed
+        )
+        if side <= 8 and not transposed:
             return True
         few = self.layer.in_channels % 8 != 0 and self.layer.in_channels != 3
         return few or (side <= 16 and self.layer.out_channels % 64 != 0)
@@ -82,7 +88,7 @@ def ask_alone(network: nn.Module) -> nn.Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, JoinConv):
                 child.codes_alone = True
-            elif isinstance(child, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            elif isinstance(child, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | PackedConv):
                 _replace(parent, name, Alone(child))
     return network
 
@@ -131,8 +137,8 @@ def _fold(layer: Weighted, norm: Norm) -> None:
         shift = shift + layer.bias * gain
     shape = [1] * layer.weight.dim()
     shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0] = -1
-    layer.weight = _frozen(layer.weight * gain.view(shape))
-    layer.bias = _frozen(shift)
+    layer.weight = frozen(layer.weight * gain.view(shape))
+    layer.bias = frozen(shift)
 
 
 def _as_transposed(layer: UpConv) -> nn.ConvTranspose2d:
@@ -146,16 +152,12 @@ def _as_transposed(layer: UpConv) -> nn.ConvTranspose2d:
         bias=layer.bias is not None,
         device="meta",
     )
-    up.weight = _frozen(transposed_kernel(layer.weight))
+    up.weight = frozen(transposed_kernel(layer.weight))
     if layer.bias is not None:
-        up.bias = _frozen(layer.bias)
+        up.bias = frozen(layer.bias)
     return up.eval()
 
 
 def _replace(parent: nn.Module, path: str, child: nn.Module) -> None:
     *above, name = path.split(".")
     setattr(parent.get_submodule(".".join(above)), name, child)
-
-
-def _frozen(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(tensor.detach(), requires_grad=False)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stackgan.models import winograd
 from stackgan.models.arranged import Arranged
 from stackgan.tensors import FeatureMap
 
@@ -30,14 +31,22 @@ def convolve_replicated(code: Tensor, weight: Tensor, size: torch.Size) -> Featu
     Returns:
         [B, O, H, W].
     """
-    out_channels, _, kernel, _ = weight.shape
-    height, width = size
     with torch.autocast(code.device.type, enabled=False):
-        flat = weight.float().permute(0, 2, 3, 1).reshape(-1, code.shape[1])  # [O * k * k, N]
-        per_tap = F.linear(code.float(), flat).view(-1, out_channels, kernel * kernel)
-        inside = _inside(kernel, height, width, code.device)
-        joined = inside @ per_tap.transpose(1, 2)  # [H * W, k * k] @ [B, k * k, O]
-    return joined.view(-1, height, width, out_channels).permute(0, 3, 1, 2)
+        return spread_taps(F.linear(code.float(), tap_matrix(weight)), weight.shape[2], size)
+
+
+def tap_matrix(weight: Tensor) -> Tensor:
+    """The weight [O, N, k, k] as a float32 matrix [O * k * k, N] from a code to every tap."""
+    return weight.float().permute(0, 2, 3, 1).reshape(-1, weight.shape[1])
+
+
+def spread_taps(taps: Tensor, kernel: int, size: torch.Size) -> FeatureMap:
+    """Add, at each place of a map, the taps [B, O * k * k] that read inside it: [B, O, H, W]."""
+    height, width = size
+    per_tap = taps.view(len(taps), -1, kernel * kernel)
+    inside = _inside(kernel, height, width, taps.device)
+    joined = inside @ per_tap.transpose(1, 2)  # [H * W, k * k] @ [B, k * k, O]
+    return joined.view(len(taps), height, width, -1).permute(0, 3, 1, 2)
 
 
 def _inside(kernel: int, height: int, width: int, device: torch.device) -> Tensor:
@@ -66,7 +75,7 @@ class JoinConv(Arranged, nn.Conv2d):
 
     def __init__(self, features: int, code_dim: int, out_channels: int) -> None:
         super().__init__(features + code_dim, out_channels, 3, padding=1, bias=False)
-        self.features = features
+        self.features, self.codes = features, code_dim
         self.codes_alone = False
         """Whether each code is multiplied by itself (``fold.ask_alone``)."""
 
@@ -74,7 +83,11 @@ class JoinConv(Arranged, nn.Conv2d):
         """Map [B, F, H, W] and a code [B, N] to [B, out, H, W]; without a code, N is 0."""
         if code is None or self.literal:
             return self.plain(input, code)
-        joined = F.conv2d(input, self.weight[:, : self.features], self.bias, padding=1)
+        of_maps = self.weight[:, : self.features]
+        if winograd.fits(input, of_maps):
+            joined = winograd.convolve(input, of_maps, self.bias)
+        else:
+            joined = F.conv2d(input, of_maps, self.bias, padding=1)
         weight, size = self.weight[:, self.features :], input.shape[2:]
         codes = [row.clone() for row in code.chunk(len(code))] if self.codes_alone else [code]
         of_code = torch.cat([convolve_replicated(each, weight, size) for each in codes])

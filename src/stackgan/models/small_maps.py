@@ -64,15 +64,24 @@ def transpose_small(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -
     Returns:
         [B, out, 2H, 2W], channels-last.
     """
-    batch, in_channels, height, width = input.shape
-    matrix = kernel.permute(0, 2, 3, 1).reshape(in_channels, -1)  # [in, 16 * out]
-    rows = input.permute(0, 2, 3, 1) @ matrix
-    shape = torch.Size([batch, 2 * height + 2, 2 * width + 2, kernel.shape[1]])
+    matrix = kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)  # [in, 16 * out]
+    result = overlay_up(input.permute(0, 2, 3, 1) @ matrix)
+    return result if bias is None else result + bias.to(result.dtype).view(-1, 1, 1)
+
+
+def overlay_up(rows: Tensor) -> Tensor:
+    """What each place gives to the 4x4 ones about it, added: the end of :func:`transpose_small`.
+
+    Args:
+        rows: [B, H, W, 4 * 4 * out].
+
+    Returns:
+        [B, out, 2H, 2W], channels-last.
+    """
+    batch, height, width, taps = rows.shape
+    shape = torch.Size([batch, 2 * height + 2, 2 * width + 2, taps // 16])
     places: Tensor = _Overlaid.apply(rows, shape, 4, 2, True)  # type: ignore[no-untyped-call]
-    result = places[:, 1:-1, 1:-1].contiguous()
-    if bias is not None:
-        result = result + bias.to(result.dtype)
-    return result.permute(0, 3, 1, 2)
+    return places[:, 1:-1, 1:-1].contiguous().permute(0, 3, 1, 2)
 
 
 def _windows(places: Tensor, kernel: int, stride: int) -> Tensor:

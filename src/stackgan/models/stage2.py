@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -145,5 +146,20 @@ def clip(images: Images) -> Images:
 
 
 def enlarge(images: Images, size_px: int) -> Resized:
-    """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75), float32."""
-    return F.interpolate(images.float(), (size_px, size_px), mode="bicubic", align_corners=False)
+    """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75), float32.
+
+    Interpolation is linear in each axis: two matrix products, several times faster than
+    ``F.interpolate``.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        down, across = (_enlarging(side, size_px, images.device) for side in images.shape[2:])
+        return down @ (images.float().contiguous() @ across.t())
+
+
+@cache
+def _enlarging(side: int, size_px: int, device: torch.device) -> Tensor:
+    """Bicubic interpolation along one axis: [size_px, side], made once."""
+    with torch.inference_mode(False):
+        lines = torch.eye(side)[None, None]
+        size = (size_px, side)  # the other axis keeps its places
+        return F.interpolate(lines, size, mode="bicubic", align_corners=False)[0, 0].to(device)

@@ -1,0 +1,157 @@
+"""Convolutions of many maps by fewer multiplications are the same functions, with their gradients.
+
+In bfloat16 the rounding of values and gradients is at most four times the plain convolution's.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from stackgan.models import up_places, winograd
+from stackgan.models.blocks import UpConv, store_up_kernels
+from stackgan.models.replicated import JoinConv
+from stackgan.models.winograd import Conv3x3
+
+SIZES = [(2, 2), (4, 6), (8, 2)]
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def plain_up(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(F.interpolate(x, scale_factor=2), weight, padding=1)
+
+
+def plain_tiles(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(x, weight, padding=1)
+
+
+WAYS = {
+    "tiles": (winograd.convolve, plain_tiles),
+    "up": (up_places.convolve_up, plain_up),
+}
+Way = Callable[[Tensor, Tensor], Tensor]
+
+
+def with_gradients(function: Way, x: Tensor, weight: Tensor) -> list[Tensor]:
+    y = function(x, weight)
+    chosen = (y.double() * draw(*y.shape, seed=7)).sum()
+    return [y, *torch.autograd.grad(chosen, [x, weight])]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", WAYS)
+def test_values_and_gradients_are_the_plain_ones(way: str, size: tuple[int, int]) -> None:
+    fast, plain = WAYS[way]
+    x, weight = draw(3, 5, *size), draw(7, 5, 3, 3, seed=1)
+    pair = x.requires_grad_(True), weight.requires_grad_(True)
+    assert_close(with_gradients(fast, *pair), with_gradients(plain, *pair))
+    assert fast(*pair).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_up_sampled_map_of_one_place() -> None:
+    x, weight = draw(1, 3, 1, 1).requires_grad_(True), draw(2, 3, 3, 3).requires_grad_(True)
+    fast, plain = (with_gradients(way, x, weight) for way in WAYS["up"])
+    assert_close(fast, plain)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_in_bfloat16_rounding_is_at_most_four_times_the_plain_one(way: str) -> None:
+    fast, plain = WAYS[way]
+    x = draw(2, 256, 16, 16).float()
+    weight = 0.02 * draw(256, 256, 3, 3, seed=1).float()
+    pair = x.requires_grad_(True), weight.requires_grad_(True)
+    exact = with_gradients(plain, *pair)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, usual = with_gradients(fast, *pair), with_gradients(plain, *pair)
+    assert [part.dtype for part in found] == [torch.bfloat16, torch.float32, torch.float32]
+    for mine, theirs, right in zip(found, usual, exact, strict=True):
+        mistake, bound = ((part.double() - right).norm() for part in (mine, theirs))
+        assert 0 < mistake < 4 * bound
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_kernels_are_made_in_float32_whatever_the_surrounding_precision(way: str) -> None:
+    module = winograd if way == "tiles" else up_places
+    weight = draw(4, 4, 3, 3).float()
+    exact = module.kernel_places(weight, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(module.kernel_places(weight, torch.float32), exact)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_gradient_has_no_gradient(way: str) -> None:
+    fast, _ = WAYS[way]
+    x = draw(1, 2, 2, 2).requires_grad_(True)
+    (slope,) = torch.autograd.grad(fast(x, draw(2, 2, 3, 3)).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        slope.sum().backward()
+
+
+def layers(maps: int) -> list[nn.Module]:
+    return [Conv3x3(maps, maps), UpConv(maps, maps), JoinConv(maps, 3, maps)]
+
+
+def kind_of(layer: nn.Module, side: int, bf16: bool = True) -> str:
+    """Name of the operation whose result the layer gives, on one image of ``side``."""
+    x = torch.ones(1, next(layer.parameters()).shape[1], side, side)
+    given = [x[:, :-3], torch.ones(1, 3)] if isinstance(layer, JoinConv) else [x]
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        y = layer(*given)
+    names, ahead = set(), [y.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None:
+            names.add(type(node).__name__)
+            ahead += [before for before, _ in node.next_functions]
+    return "fewer" if names & {"_WinogradBackward", "_UpBackward"} else "plain"
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_only_many_maps_in_bfloat16_take_the_way_of_fewer_products(which: int) -> None:
+    assert kind_of(layers(winograd.MAPS)[which], 10) == "fewer"
+    assert kind_of(layers(winograd.MAPS - 1)[which], 10) == "plain"
+    assert kind_of(layers(winograd.MAPS)[which], 10, bf16=False) == "plain"
+    literal = layers(winograd.MAPS)[which]
+    literal.literal = True  # type: ignore[assignment]
+    assert kind_of(literal, 10) == "plain"
+
+
+def test_tiles_need_even_sides() -> None:
+    assert kind_of(Conv3x3(winograd.MAPS, winograd.MAPS), 9) == "plain"
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_layers_of_many_maps_are_the_plain_ones(which: int) -> None:
+    layer = layers(winograd.MAPS)[which]
+    given = [draw(2, winograd.MAPS, 4, 4).float()]
+    if isinstance(layer, JoinConv):
+        given.append(draw(2, 3, seed=1).float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(*given).detach().float()
+    plain = layer.plain(*given).detach()  # type: ignore[operator]
+    assert float((found - plain).norm() / plain.norm()) < 0.02
+
+
+def test_a_layer_s_bias_is_added() -> None:
+    layer = Conv3x3(winograd.MAPS, winograd.MAPS, bias=True)
+    nn.init.ones_(layer.bias)  # type: ignore[arg-type]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_close(layer(torch.zeros(1, winograd.MAPS, 2, 2)).float(), torch.ones(1, 256, 2, 2))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stored_weight_has_its_gradient_stored_alike(way: str) -> None:
+    """Else the optimizer would copy it."""
+    layer: nn.Conv2d = Conv3x3(256, 256) if way == "tiles" else UpConv(256, 256)
+    network = nn.Sequential(layer).to(memory_format=torch.channels_last)
+    store_up_kernels(network)
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.ones(1, 256, 2, 2)).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.stride() == layer.weight.stride()
