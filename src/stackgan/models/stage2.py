@@ -146,20 +146,23 @@ def clip(images: Images) -> Images:
 
 
 def enlarge(images: Images, size_px: int) -> Resized:
-    """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75), float32.
+    """Enlarge [B, 3, H, W] to ``size_px`` by bicubic interpolation (a = -0.75): float32.
 
-    Interpolation is linear in each axis: two matrix products, several times faster than
-    ``F.interpolate``.
+    Interpolation is linear along each axis: two matrix products over the pixels as they lie in
+    channels-last memory, several times faster than ``F.interpolate``.
     """
+    batch, colours, height, width = images.shape
     with torch.autocast(images.device.type, enabled=False):
-        down, across = (_enlarging(side, size_px, images.device) for side in images.shape[2:])
-        return down @ (images.float().contiguous() @ across.t())
+        lines = images.float().permute(0, 2, 3, 1).reshape(batch, height, width * colours)
+        lines = lines @ _enlarging(width, size_px, colours, images.device).t()
+        whole = _enlarging(height, size_px, 1, images.device) @ lines
+    return whole.view(batch, size_px, size_px, colours).permute(0, 3, 1, 2)
 
 
 @cache
-def _enlarging(side: int, size_px: int, device: torch.device) -> Tensor:
-    """Bicubic interpolation along one axis: [size_px, side], made once."""
+def _enlarging(side: int, size_px: int, colours: int, device: torch.device) -> Tensor:
+    """Bicubic interpolation of a line of pixels: [size_px * colours, side * colours], made once."""
     with torch.inference_mode(False):
-        lines = torch.eye(side)[None, None]
         size = (size_px, side)  # the other axis keeps its places
-        return F.interpolate(lines, size, mode="bicubic", align_corners=False)[0, 0].to(device)
+        line = F.interpolate(torch.eye(side)[None, None], size, mode="bicubic", align_corners=False)
+        return torch.kron(line[0, 0], torch.eye(colours)).to(device)
