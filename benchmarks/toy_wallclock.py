@@ -166,7 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     root, work = options.work / "data", options.work
     sets = [] if options.steps is None else [f"stage1.steps={options.steps}"]
-    settings = load_settings(["modern", "toy"], sets)
+    settings = load_settings(["modern", "toy"], None, sets)
     stackgan(["data", "toy", "--root", str(root)])
     encoder, examples = work / "encoder", read_examples("toy", root, "train")
     if not encoder.exists():
