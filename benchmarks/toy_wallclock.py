@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,7 +138,7 @@ def train_plainly(root: Path, folder: Path, encoder: TextEncoder, settings: Sett
             set_learning_rate(stage, learning_rate(settings.stage1, stage.step, 1))
             plain_step(stage, *batch)
             if stage.step % 100 == 0:
-                print(f"{stage.step} plain steps", flush=True)
+                print(f"{stage.step} plain steps", file=sys.stderr, flush=True)
             if stage.step == settings.stage1.steps:
                 break
     save_model(

@@ -4,6 +4,7 @@ In bfloat16 the rounding of values and gradients is at most four times the plain
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from stackgan.models import up_places, winograd
+from stackgan.models import doubling, halving, winograd
 from stackgan.models.blocks import UpConv, store_up_kernels
 from stackgan.models.replicated import JoinConv
+from stackgan.models.small_maps import Conv2d
 from stackgan.models.winograd import Conv3x3
 
-SIZES = [(2, 2), (4, 6), (8, 2)]
+SIZES = [(4, 4), (8, 12), (12, 4)]
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -31,10 +33,16 @@ def plain_tiles(x: Tensor, weight: Tensor) -> Tensor:
     return F.conv2d(x, weight, padding=1)
 
 
+def plain_halving(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(x, weight, stride=2, padding=1)
+
+
 WAYS = {
-    "tiles": (winograd.convolve, plain_tiles),
-    "up": (up_places.convolve_up, plain_up),
+    "tiles": (winograd.convolve, plain_tiles, 3),
+    "doubling": (doubling.convolve_doubling, plain_up, 3),
+    "halving": (halving.convolve_halving, plain_halving, 4),
 }
+MODULES = {"tiles": winograd, "doubling": doubling, "halving": halving}
 Way = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -47,8 +55,8 @@ def with_gradients(function: Way, x: Tensor, weight: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("way", WAYS)
 def test_values_and_gradients_are_the_plain_ones(way: str, size: tuple[int, int]) -> None:
-    fast, plain = WAYS[way]
-    x, weight = draw(3, 5, *size), draw(7, 5, 3, 3, seed=1)
+    fast, plain, side = WAYS[way]
+    x, weight = draw(3, 5, *size), draw(7, 5, side, side, seed=1)
     pair = x.requires_grad_(True), weight.requires_grad_(True)
     assert_close(with_gradients(fast, *pair), with_gradients(plain, *pair))
     assert fast(*pair).is_contiguous(memory_format=torch.channels_last)
@@ -56,15 +64,15 @@ def test_values_and_gradients_are_the_plain_ones(way: str, size: tuple[int, int]
 
 def test_an_up_sampled_map_of_one_place() -> None:
     x, weight = draw(1, 3, 1, 1).requires_grad_(True), draw(2, 3, 3, 3).requires_grad_(True)
-    fast, plain = (with_gradients(way, x, weight) for way in WAYS["up"])
+    fast, plain = (with_gradients(way, x, weight) for way in WAYS["doubling"][:2])
     assert_close(fast, plain)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_in_bfloat16_rounding_is_at_most_four_times_the_plain_one(way: str) -> None:
-    fast, plain = WAYS[way]
+    fast, plain, side = WAYS[way]
     x = draw(2, 256, 16, 16).float()
-    weight = 0.02 * draw(256, 256, 3, 3, seed=1).float()
+    weight = 0.02 * draw(256, 256, side, side, seed=1).float()
     pair = x.requires_grad_(True), weight.requires_grad_(True)
     exact = with_gradients(plain, *pair)
     with torch.autocast("cpu", torch.bfloat16):
@@ -77,8 +85,8 @@ def test_in_bfloat16_rounding_is_at_most_four_times_the_plain_one(way: str) -> N
 
 @pytest.mark.parametrize("way", WAYS)
 def test_kernels_are_made_in_float32_whatever_the_surrounding_precision(way: str) -> None:
-    module = winograd if way == "tiles" else up_places
-    weight = draw(4, 4, 3, 3).float()
+    module, side = MODULES[way], WAYS[way][2]
+    weight = draw(4, 4, side, side).float()
     exact = module.kernel_places(weight, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(module.kernel_places(weight, torch.float32), exact)
@@ -86,15 +94,20 @@ def test_kernels_are_made_in_float32_whatever_the_surrounding_precision(way: str
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_gradient_has_no_gradient(way: str) -> None:
-    fast, _ = WAYS[way]
-    x = draw(1, 2, 2, 2).requires_grad_(True)
-    (slope,) = torch.autograd.grad(fast(x, draw(2, 2, 3, 3)).sum(), x, create_graph=True)
+    fast, _, side = WAYS[way]
+    x = draw(1, 2, 4, 4).requires_grad_(True)
+    (slope,) = torch.autograd.grad(fast(x, draw(2, 2, side, side)).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError):
         slope.sum().backward()
 
 
 def layers(maps: int) -> list[nn.Module]:
-    return [Conv3x3(maps, maps), UpConv(maps, maps), JoinConv(maps, 3, maps)]
+    return [
+        Conv3x3(maps, maps),
+        UpConv(maps, maps),
+        JoinConv(maps, 3, maps),
+        Conv2d(maps // 2, maps, 4, 2, 1),
+    ]
 
 
 def kind_of(layer: nn.Module, side: int, bf16: bool = True) -> str:
@@ -109,27 +122,38 @@ def kind_of(layer: nn.Module, side: int, bf16: bool = True) -> str:
         if node is not None:
             names.add(type(node).__name__)
             ahead += [before for before, _ in node.next_functions]
-    return "fewer" if names & {"_WinogradBackward", "_UpBackward"} else "plain"
+    return (
+        "fewer"
+        if names & {"_WinogradBackward", "_DoublingBackward", "_HalvingBackward"}
+        else "plain"
+    )
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 def test_only_many_maps_in_bfloat16_take_the_way_of_fewer_products(which: int) -> None:
-    assert kind_of(layers(winograd.MAPS)[which], 10) == "fewer"
-    assert kind_of(layers(winograd.MAPS - 1)[which], 10) == "plain"
-    assert kind_of(layers(winograd.MAPS)[which], 10, bf16=False) == "plain"
+    assert kind_of(layers(winograd.MAPS)[which], 12) == "fewer"
+    assert kind_of(layers(winograd.MAPS - 1)[which], 12) == "plain"
+    assert kind_of(layers(winograd.MAPS)[which], 12, bf16=False) == "plain"
     literal = layers(winograd.MAPS)[which]
     literal.literal = True  # type: ignore[assignment]
-    assert kind_of(literal, 10) == "plain"
+    assert kind_of(literal, 12) == "plain"
 
 
-def test_tiles_need_even_sides() -> None:
+def test_tiles_must_be_whole() -> None:
     assert kind_of(Conv3x3(winograd.MAPS, winograd.MAPS), 9) == "plain"
+    assert kind_of(Conv2d(128, winograd.MAPS, 4, 2, 1), 10) == "plain"
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("form", [(4, 1, 1), (4, 2, 0), (3, 2, 1)])
+def test_halving_is_of_one_form(form: tuple[int, int, int]) -> None:
+    assert kind_of(Conv2d(128, winograd.MAPS, *form), 32) == "plain"
+
+
+@pytest.mark.parametrize("which", range(4))
 def test_layers_of_many_maps_are_the_plain_ones(which: int) -> None:
     layer = layers(winograd.MAPS)[which]
-    given = [draw(2, winograd.MAPS, 4, 4).float()]
+    maps = layer.in_channels - 3 * isinstance(layer, JoinConv)  # type: ignore[operator]
+    given = [draw(2, maps, 8, 8).float()]
     if isinstance(layer, JoinConv):
         given.append(draw(2, 3, seed=1).float())
     with torch.autocast("cpu", torch.bfloat16):
@@ -138,20 +162,26 @@ def test_layers_of_many_maps_are_the_plain_ones(which: int) -> None:
     assert float((found - plain).norm() / plain.norm()) < 0.02
 
 
-def test_a_layer_s_bias_is_added() -> None:
-    layer = Conv3x3(winograd.MAPS, winograd.MAPS, bias=True)
+@pytest.mark.parametrize("layer", [Conv3x3(256, 256, bias=True), Conv2d(256, 256, 4, 2, 1)])
+def test_a_layer_s_bias_is_added(layer: nn.Conv2d) -> None:
     nn.init.ones_(layer.bias)  # type: ignore[arg-type]
     with torch.autocast("cpu", torch.bfloat16):
-        assert_close(layer(torch.zeros(1, winograd.MAPS, 2, 2)).float(), torch.ones(1, 256, 2, 2))
+        found = layer(torch.zeros(1, 256, 4, 4)).float()
+    assert_close(found, torch.ones_like(found))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_stored_weight_has_its_gradient_stored_alike(way: str) -> None:
     """Else the optimizer would copy it."""
-    layer: nn.Conv2d = Conv3x3(256, 256) if way == "tiles" else UpConv(256, 256)
+    kinds = {
+        "tiles": Conv3x3,
+        "doubling": UpConv,
+        "halving": partial(Conv2d, kernel_size=4, stride=2, padding=1),
+    }
+    layer: nn.Conv2d = kinds[way](256, 256)
     network = nn.Sequential(layer).to(memory_format=torch.channels_last)
     store_up_kernels(network)
     with torch.autocast("cpu", torch.bfloat16):
-        network(torch.ones(1, 256, 2, 2)).sum().backward()
+        network(torch.ones(1, 256, 4, 4)).sum().backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.stride() == layer.weight.stride()

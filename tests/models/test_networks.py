@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from stackgan.config import Architecture, load_settings
@@ -253,6 +254,22 @@ def test_a_residual_stage2_begins_as_the_enlarged_sketch() -> None:
     sketches = draw(2, 3, 64, 64).clamp(-1, 1)
     images = network(sketches, draw(2, 12), draw(2, 6)).images
     assert_close(images, enlarge(sketches, 128).clamp(-1, 1))
+
+
+@pytest.mark.parametrize("size_px", [128, 256])
+def test_the_enlarged_sketch_is_the_bicubic_one(size_px: int) -> None:
+    from stackgan.models.stage2 import enlarge
+
+    sketches = draw(2, 3, 64, 64).requires_grad_(True)
+    with torch.autocast("cpu", torch.bfloat16):
+        large = enlarge(sketches, size_px)
+    size = (size_px, size_px)
+    expected = F.interpolate(sketches, size, mode="bicubic", align_corners=False)
+    assert_close(large, expected, rtol=1e-5, atol=1e-5)
+    assert large.is_contiguous(memory_format=torch.channels_last)
+    weight = draw(*large.shape)
+    slopes = [torch.autograd.grad((x * weight).sum(), sketches) for x in (large, expected)]
+    assert_close(*slopes, rtol=1e-4, atol=1e-4)
 
 
 def count(network: nn.Module) -> float:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stackgan.models import up_places
+from stackgan.models import doubling
 from stackgan.models.arranged import Arranged as Arranged
 from stackgan.models.replicated import convolve_replicated, replicate
 from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
@@ -73,8 +73,8 @@ class UpConv(Arranged, nn.Conv2d):
         """Map [B, in, H, W] to [B, out, 2H, 2W]."""
         if self.literal:
             return self.plain(input)
-        if up_places.fits(input, self.weight) and self.bias is None:
-            return up_places.convolve_up(input, self.weight)
+        if doubling.fits(input, self.weight) and self.bias is None:
+            return doubling.convolve_doubling(input, self.weight)
         kernel = transposed_kernel(self.weight)
         if input.device.type == "cpu" and 2 * input.shape[2] <= SMALL_PX:
             return transpose_small(input, kernel, self.bias)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from stackgan.models.blocks import Arranged, ResidualBlock, UpBlock
 from stackgan.models.conditioning import ConditioningAugmentation, ConditioningKind, EpsKind
 from stackgan.models.replicated import JoinConv
+from stackgan.models.small_maps import Conv2d
 from stackgan.models.stage1 import Generated
 from stackgan.tensors import Condition, Embedding, Images, Resized
 
@@ -130,7 +131,7 @@ def _down(
     bias: bool = False,
 ) -> nn.Module:
     layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=bias)
+        Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=bias)
     ]
     if norm:
         layers.append(nn.BatchNorm2d(out_channels))

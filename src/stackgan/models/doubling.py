@@ -27,12 +27,12 @@ _TAPS = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
 
 
 def fits(input: Tensor, weight: Tensor) -> bool:
-    """Whether :func:`convolve_up` is faster: many maps, in bf16 on a CPU."""
+    """Whether :func:`convolve_doubling` is faster: many maps, in bf16 on a CPU."""
     many = min(weight.shape[:2]) >= MAPS
     return many and input.device.type == "cpu" and precision(input) == torch.bfloat16
 
 
-def convolve_up(input: Tensor, weight: Tensor) -> FeatureMap:
+def convolve_doubling(input: Tensor, weight: Tensor) -> FeatureMap:
     """``F.conv2d(F.interpolate(input, scale_factor=2), weight, padding=1)``, channels-last.
 
     Args:
@@ -42,7 +42,7 @@ def convolve_up(input: Tensor, weight: Tensor) -> FeatureMap:
     Returns:
         [B, out, 2H, 2W].
     """
-    result: Tensor = _Up.apply(input.to(precision(input)), weight)  # type: ignore[no-untyped-call]
+    result: Tensor = _Doubling.apply(input.to(precision(input)), weight)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -93,7 +93,7 @@ def _to_neighbours(parts: Tensor, axis: int) -> Tensor:
     return result
 
 
-def _gather(products: Tensor, shape: tuple[int, int, int]) -> FeatureMap:
+def gather(products: Tensor, shape: tuple[int, int, int]) -> FeatureMap:
     """Nine products [9, B H W, O] to maps [B, O, 2H, 2W]; ``shape`` is (B, H, W)."""
     batch, height, width = shape
     products = products.view(3, 3, batch, height, width, -1)
@@ -106,8 +106,8 @@ def _gather(products: Tensor, shape: tuple[int, int, int]) -> FeatureMap:
     return whole.permute(0, 3, 1, 2)
 
 
-def _spread(maps: FeatureMap) -> Tensor:
-    """The transpose of :func:`_gather`: [B, O, 2H, 2W] to [9, B H W, O]."""
+def spread(maps: FeatureMap) -> Tensor:
+    """The transpose of :func:`gather`: [B, O, 2H, 2W] to [9, B H W, O]."""
     batch, channels, height, width = maps.shape
     pairs = maps.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2, channels)
     both = pairs.new_empty(3, 3, batch, height // 2, width // 2, channels)
@@ -119,8 +119,8 @@ def _spread(maps: FeatureMap) -> Tensor:
     return both.view(9, -1, channels)
 
 
-class _Up(torch.autograd.Function):
-    """:func:`convolve_up` and its gradients."""
+class _Doubling(torch.autograd.Function):
+    """:func:`convolve_doubling` and its gradients."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
@@ -128,22 +128,22 @@ class _Up(torch.autograd.Function):
         ctx.save_for_backward(input, kernel)
         ctx.weight_dtype = weight.dtype
         batch, _, height, width = input.shape
-        return _gather(torch.bmm(differences(input), kernel), (batch, height, width))
+        return gather(torch.bmm(differences(input), kernel), (batch, height, width))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
         input, kernel = ctx.saved_tensors
         batch, channels, height, width = input.shape
-        spread = _spread(gradients[0].to(input.dtype))
+        of_products = spread(gradients[0].to(input.dtype))
         of_input = of_weight = None
         if ctx.needs_input_grad[0]:
-            parts = torch.bmm(spread, kernel.transpose(1, 2))
+            parts = torch.bmm(of_products, kernel.transpose(1, 2))
             parts = parts.view(3, 3, batch, height, width, channels)
             lines = _to_neighbours(parts.transpose(0, 1), 3)
             of_input = _to_neighbours(lines, 1).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
-            places = torch.bmm(differences(input).transpose(1, 2), spread)  # [9, in, out]
+            places = torch.bmm(differences(input).transpose(1, 2), of_products)  # [9, in, out]
             dtype = ctx.weight_dtype
             back = _kernel_map(input.device, dtype).t() @ places.transpose(0, 1).to(dtype)
             of_weight = back.view(channels, 3, 3, -1).permute(3, 0, 1, 2)
