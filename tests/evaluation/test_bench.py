@@ -20,6 +20,7 @@ from stackgan.evaluation.bench.report import FIGURES, BenchReport, check_figures
 from stackgan.evaluation.bench.setup import Bench
 from stackgan.evaluation.bench.sides import Child, both_sides
 from stackgan.evaluation.bench.timing import SPREAD, Timing, interleaved
+from stackgan.models.winograd import Conv3x3
 
 BENCH = Bench(torch.device("cpu"), quick=True, repeats=1, rounds=1)
 
@@ -133,13 +134,16 @@ def test_sampling_and_steps_are_measured() -> None:
 
 
 def test_arithmetic_is_counted_by_the_network() -> None:
-    best, _, one, two = figures.convolution(BENCH)
+    best, _, one, direct, two, _ = figures.convolution(BENCH)
     assert best.unit == "GFLOP/s" and best.value > 0
     a = setup.published_architecture(BENCH)
     assert a.stage2_generator_width == 8
     # The last up block alone: 4 taps of 4 maps to 2 at 256x256, once forward and twice backward.
     assert two.details["gflop"] > 3 * 2 * 4 * 4 * 2 * 256**2 * 3 / 1e9
     assert one.details["gflop"] < two.details["gflop"]
+    assert one.required == 0.6 and direct.required is None
+    # tiny networks have no maps enough for fewer products
+    assert direct.details["gflop"] == one.details["gflop"]
 
 
 def test_batches_from_the_cache_are_measured_against_pillow() -> None:
@@ -218,3 +222,17 @@ def test_every_figure_is_in_the_help() -> None:
 
     words = Path(bench.__file__).read_text("utf-8")
     assert all(name in words for name in report.FIGURES)
+
+
+def test_fewer_products_are_counted_as_done_and_as_direct_convolutions():
+    layer = Conv3x3(256, 256)
+    x = torch.ones(1, 256, 4, 4)
+
+    def convolve() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return layer(x)
+
+    products = 2 * 256 * 256 * 16
+    kernel = 2 * 256 * 256 * 16 * 9  # from 9 taps to 16 places
+    assert figures.operations_of(convolve) == 4 * products + kernel
+    assert figures.operations_of(lambda: layer(x)) == 9 * products

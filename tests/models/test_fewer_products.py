@@ -106,13 +106,14 @@ def layers(maps: int) -> list[nn.Module]:
         Conv3x3(maps, maps),
         UpConv(maps, maps),
         JoinConv(maps, 3, maps),
-        Conv2d(maps // 2, maps, 4, 2, 1),
+        Conv2d(maps - 64, maps, 4, 2, 1),
     ]
 
 
 def kind_of(layer: nn.Module, side: int, bf16: bool = True) -> str:
-    """Name of the operation whose result the layer gives, on one image of ``side``."""
-    x = torch.ones(1, next(layer.parameters()).shape[1], side, side)
+    """Name of the way by which the layer's result was made, for images of ``side``."""
+    batch = -(-16 * halving.ROWS // side**2) if isinstance(layer, Conv2d) else 1
+    x = torch.ones(batch, next(layer.parameters()).shape[1], side, side)
     given = [x[:, :-3], torch.ones(1, 3)] if isinstance(layer, JoinConv) else [x]
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         y = layer(*given)
@@ -141,19 +142,31 @@ def test_only_many_maps_in_bfloat16_take_the_way_of_fewer_products(which: int) -
 
 def test_tiles_must_be_whole() -> None:
     assert kind_of(Conv3x3(winograd.MAPS, winograd.MAPS), 9) == "plain"
-    assert kind_of(Conv2d(128, winograd.MAPS, 4, 2, 1), 10) == "plain"
+    assert kind_of(Conv2d(192, 256, 4, 2, 1), 10) == "plain"
+    assert kind_of(Conv2d(192, 256, 4, 2, 1), 12) == "fewer"
+
+
+def test_few_tiles_are_halved_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halving, "ROWS", 12 * 12 * 22 / 16 + 1)
+    layer, x = Conv2d(192, 256, 4, 2, 1), torch.ones(22, 192, 12, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not halving.fits(x, layer.weight)
+        assert halving.fits(torch.cat([x, x]), layer.weight)
 
 
 @pytest.mark.parametrize("form", [(4, 1, 1), (4, 2, 0), (3, 2, 1)])
 def test_halving_is_of_one_form(form: tuple[int, int, int]) -> None:
-    assert kind_of(Conv2d(128, winograd.MAPS, *form), 32) == "plain"
+    assert kind_of(Conv2d(192, 256, *form), 32) == "plain"
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_layers_of_many_maps_are_the_plain_ones(which: int) -> None:
+def test_layers_of_many_maps_are_the_plain_ones(
+    which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer = layers(winograd.MAPS)[which]
     maps = layer.in_channels - 3 * isinstance(layer, JoinConv)  # type: ignore[operator]
     given = [draw(2, maps, 8, 8).float()]
+    monkeypatch.setattr(halving, "ROWS", 8)
     if isinstance(layer, JoinConv):
         given.append(draw(2, 3, seed=1).float())
     with torch.autocast("cpu", torch.bfloat16):
@@ -163,7 +176,8 @@ def test_layers_of_many_maps_are_the_plain_ones(which: int) -> None:
 
 
 @pytest.mark.parametrize("layer", [Conv3x3(256, 256, bias=True), Conv2d(256, 256, 4, 2, 1)])
-def test_a_layer_s_bias_is_added(layer: nn.Conv2d) -> None:
+def test_a_layer_s_bias_is_added(layer: nn.Conv2d, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halving, "ROWS", 1)
     nn.init.ones_(layer.bias)  # type: ignore[arg-type]
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(torch.zeros(1, 256, 4, 4)).float()
@@ -171,8 +185,11 @@ def test_a_layer_s_bias_is_added(layer: nn.Conv2d) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_stored_weight_has_its_gradient_stored_alike(way: str) -> None:
+def test_a_stored_weight_has_its_gradient_stored_alike(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else the optimizer would copy it."""
+    monkeypatch.setattr(halving, "ROWS", 1)
     kinds = {
         "tiles": Conv3x3,
         "doubling": UpConv,

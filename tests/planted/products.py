@@ -151,12 +151,18 @@ DEFECTS = [
         "a tap's gradient comes from both of its places",
         _SAME,
     ),
-    _halve("input.shape[2] % 4 == 0 and", "", "halving needs whole tiles", _WHOLE),
+    _halve("height % 4 == 0 and", "", "halving needs whole tiles", _WHOLE),
     _halve(
-        "return whole_tiles and precision(input) == torch.bfloat16",
-        "return whole_tiles",
+        "and enough and precision(input) == torch.bfloat16",
+        "and enough",
         "float32 is halved the plain way",
         _ONLY,
+    ),
+    _halve(
+        "return whole_tiles and enough and",
+        "return whole_tiles and",
+        "few tiles are halved the plain way",
+        "test_few_tiles_are_halved_the_plain_way",
     ),
     _small(
         "form == ((4, 4), (2, 2), (1, 1), (1, 1), 1)",

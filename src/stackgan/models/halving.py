@@ -24,16 +24,20 @@ from stackgan.models.doubling import gather, spread
 from stackgan.models.winograd import precision
 from stackgan.tensors import FeatureMap
 
-MAPS = 256
-"""Fewest maps written, of at least half as many read, for which it is faster."""
+MAPS_OUT, MAPS_IN = 256, 192
+"""Fewest maps written and read for which it is faster."""
+ROWS = 192
+"""Fewest tiles for which what is spared is worth making the kernels anew."""
 
 
 def fits(input: Tensor, weight: Tensor) -> bool:
     """Whether :func:`convolve_halving` can do it and is faster: many maps, in bf16 on a CPU."""
-    if input.device.type != "cpu" or len(weight) < MAPS or weight.shape[1] < MAPS // 2:
+    batch, channels, height, width = input.shape
+    if input.device.type != "cpu" or len(weight) < MAPS_OUT or channels < MAPS_IN:
         return False
-    whole_tiles = input.shape[2] % 4 == 0 and input.shape[3] % 4 == 0
-    return whole_tiles and precision(input) == torch.bfloat16
+    whole_tiles = height % 4 == 0 and width % 4 == 0
+    enough = batch * height * width >= 16 * ROWS
+    return whole_tiles and enough and precision(input) == torch.bfloat16
 
 
 def convolve_halving(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> FeatureMap:
