@@ -125,26 +125,26 @@ class _Doubling(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
         kernel = kernel_places(weight, input.dtype)
-        ctx.save_for_backward(input, kernel)
-        ctx.weight_dtype = weight.dtype
+        ctx.save_for_backward(input, weight)  # the kernel would be kept for every layer at once
         batch, _, height, width = input.shape
         return gather(torch.bmm(differences(input), kernel), (batch, height, width))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        input, kernel = ctx.saved_tensors
+        input, weight = ctx.saved_tensors
         batch, channels, height, width = input.shape
         of_products = spread(gradients[0].to(input.dtype))
         of_input = of_weight = None
         if ctx.needs_input_grad[0]:
+            kernel = kernel_places(weight, input.dtype)
             parts = torch.bmm(of_products, kernel.transpose(1, 2))
             parts = parts.view(3, 3, batch, height, width, channels)
             lines = _to_neighbours(parts.transpose(0, 1), 3)
             of_input = _to_neighbours(lines, 1).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
             places = torch.bmm(differences(input).transpose(1, 2), of_products)  # [9, in, out]
-            dtype = ctx.weight_dtype
+            dtype = weight.dtype
             back = _kernel_map(input.device, dtype).t() @ places.transpose(0, 1).to(dtype)
             of_weight = back.view(channels, 3, 3, -1).permute(3, 0, 1, 2)
         return of_input, of_weight

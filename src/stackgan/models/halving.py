@@ -125,8 +125,7 @@ class _Halving(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
         kernel = kernel_places(weight, input.dtype)
-        ctx.save_for_backward(input, kernel)
-        ctx.weight_dtype = weight.dtype
+        ctx.save_for_backward(input, weight)  # the kernel would be kept for every layer at once
         batch, _, height, width = input.shape
         products = torch.bmm(tiles(input), kernel.transpose(1, 2))
         return gather(products, (batch, height // 4, width // 4))
@@ -134,17 +133,17 @@ class _Halving(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        input, kernel = ctx.saved_tensors
+        input, weight = ctx.saved_tensors
         batch, channels, height, width = input.shape
         of_products = spread(gradients[0].to(input.dtype))
         of_input = of_weight = None
         if ctx.needs_input_grad[0]:
-            parts = torch.bmm(of_products, kernel)
+            parts = torch.bmm(of_products, kernel_places(weight, input.dtype))
             parts = parts.view(3, 3, batch, height // 4, width // 4, 2, 2 * channels)
             lines = _untile(parts.permute(1, 0, 2, 3, 5, 4, 6), 4)
             padded = _untile(lines, 1).view(batch, height + 2, width + 2, channels)
             of_input = padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
             places = torch.bmm(of_products.transpose(1, 2), tiles(input))
-            of_weight = _kernel_gradient(places, ctx.weight_dtype)
+            of_weight = _kernel_gradient(places, weight.dtype)
         return of_input, of_weight

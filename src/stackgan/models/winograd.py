@@ -153,8 +153,7 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
         kernel = kernel_places(weight, input.dtype)
-        ctx.save_for_backward(input, kernel)
-        ctx.weight_dtype = weight.dtype
+        ctx.save_for_backward(input, weight)  # the kernel would be kept for every layer at once
         products = torch.bmm(tiles(input), kernel.transpose(1, 2))
         batch, _, height, width = input.shape
         return untile(products, (batch, height, width))
@@ -162,16 +161,17 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        input, kernel = ctx.saved_tensors
+        input, weight = ctx.saved_tensors
         gradient = gradients[0].to(input.dtype)
         of_input = of_weight = None
         batch, _, height, width = input.shape
         if ctx.needs_input_grad[0]:  # convolved by the kernel turned around
+            kernel = kernel_places(weight, input.dtype)
             products = torch.bmm(tiles(gradient, _MIRRORED), kernel)
             of_input = untile(products, (batch, height, width), _MIRRORED)
         if ctx.needs_input_grad[1]:
             places = torch.bmm(_spread(gradient).transpose(1, 2), tiles(input))  # [16, out, in]
-            dtype = ctx.weight_dtype
+            dtype = weight.dtype
             back = _kernel_map(input.device, dtype).t() @ places.transpose(0, 1).to(dtype)
             of_weight = back.view(len(back), 3, 3, -1).permute(0, 3, 1, 2)
         return of_input, of_weight
