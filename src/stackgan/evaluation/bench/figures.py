@@ -111,7 +111,7 @@ def _sampling(bench: Bench, sides: Sides, name: str, networks: str) -> list[Figu
     found = []
     for size, required, aim in ((8, 5.0, 7.0), (1, 2.5, 4.0)):
         batch = bench.batch(size)
-        times = 8 // batch  # short work: several a turn, as a turn begins with the other's caches
+        times = 32 // batch  # short work: many a turn, as a turn begins with the other's caches
         timings = _in_turns(bench, sides, times, kind="sample", batch=batch, networks=networks)
         found.append(ratio(f"{name}, batch {batch}", timings, required, aim))
     return found
