@@ -107,6 +107,7 @@ def test_a_packed_convolution_may_end_in_relu(transposed, bias):
 
 def wide(dtype: torch.dtype = torch.bfloat16, maps: int = 512) -> nn.Conv2d:
     layer = nn.Conv2d(maps, maps, 3, padding=1).requires_grad_(False)
+    nn.init.ones_(layer.bias)
     return layer.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -34,7 +34,9 @@ DEFECTS = [
               _LINES),
     _progress("if not sys.stderr.isatty():", "if False:", "a file gets lines, not a bar", _LINES),
     _fold("if side <= 8 and not transposed:", "if False:",
-          "convolutions of small maps know the batch", _BYTES),
+          "convolutions of small maps know the batch",
+          "tests/models/test_packed.py::"
+          "test_where_there_is_no_onednn_networks_stay_and_draw_the_same"),
     _joined("if self.codes_alone else [code]", "if False else [code]",
             "the joined code knows the batch",
             "test_codes_asked_alone_give_the_same_bits_in_any_batch"),

@@ -17,9 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from stackgan.models.winograd import MAPS, precision
+from stackgan.models.winograd import MAPS, precision, refuse_second_gradient
 from stackgan.tensors import FeatureMap
 
 # One axis: from 3 taps to the kernels of the three products.
@@ -130,8 +129,8 @@ class _Doubling(torch.autograd.Function):
         return gather(torch.bmm(differences(input), kernel), (batch, height, width))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        refuse_second_gradient()
         input, weight = ctx.saved_tensors
         batch, channels, height, width = input.shape
         of_products = spread(gradients[0].to(input.dtype))

@@ -17,11 +17,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from stackgan.models.doubling import gather, spread
-from stackgan.models.winograd import precision
+from stackgan.models.winograd import precision, refuse_second_gradient
 from stackgan.tensors import FeatureMap
 
 MAPS_OUT, MAPS_IN = 256, 192
@@ -131,8 +130,8 @@ class _Halving(torch.autograd.Function):
         return gather(products, (batch, height // 4, width // 4))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        refuse_second_gradient()
         input, weight = ctx.saved_tensors
         batch, channels, height, width = input.shape
         of_products = spread(gradients[0].to(input.dtype))

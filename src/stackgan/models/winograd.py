@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from stackgan.models.arranged import Arranged
@@ -72,6 +71,15 @@ def precision(input: Tensor) -> torch.dtype:
     device = input.device.type
     lower = torch.is_autocast_enabled(device)
     return torch.get_autocast_dtype(device) if lower else input.dtype
+
+
+def refuse_second_gradient() -> None:
+    """Raise RuntimeError where a backward pass is to be differentiated itself (create_graph)."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a convolution by fewer products has no second gradient: compute it in float32, where "
+            "convolutions are torch's own"
+        )
 
 
 def kernel_places(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -159,8 +167,8 @@ class _Winograd(torch.autograd.Function):
         return untile(products, (batch, height, width))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        refuse_second_gradient()
         input, weight = ctx.saved_tensors
         gradient = gradients[0].to(input.dtype)
         of_input = of_weight = None
