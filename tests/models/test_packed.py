@@ -105,6 +105,12 @@ def test_a_packed_convolution_may_end_in_relu(transposed, bias):
     assert ready.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_packed_transposed_convolution_adds_nothing():
+    layer = PackedConv(nn.ConvTranspose2d(3, 2, 4, 2, 1).requires_grad_(False))
+    with torch.inference_mode(), pytest.raises(TypeError, match="adds nothing"):
+        layer(draw(1, 3, 4, 4), draw(1, 2, 8, 8))
+
+
 def wide(dtype: torch.dtype = torch.bfloat16, maps: int = 512) -> nn.Conv2d:
     layer = nn.Conv2d(maps, maps, 3, padding=1).requires_grad_(False)
     nn.init.ones_(layer.bias)

@@ -47,6 +47,7 @@ def convolve_doubling(input: Tensor, weight: Tensor) -> FeatureMap:
 
 @cache
 def _kernel_map(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The map [9, 9] of :func:`kernel_places`."""
     with torch.inference_mode(False):
         return torch.kron(_TAPS, _TAPS).to(device, dtype)
 

@@ -130,7 +130,12 @@ class PackedConv(nn.Module):
             self.weight = ops._reorder_convolution_weight(weight, *self.form)
 
     def forward(self, input: Tensor, addend: Tensor | None = None) -> Tensor:
-        """Map [B, in, H, W] to [B, out, H', W'], channels-last; ``addend`` is of that shape too."""
+        """Map [B, in, H, W] to [B, out, H', W'], channels-last.
+
+        ``addend`` is of that shape too; a transposed convolution takes none.
+        """
+        if addend is not None and self.transposed:
+            raise TypeError("a packed transposed convolution adds nothing")
         given = (self.weight, self.bias, *self.form)
         input, after = input.to(self.dtype), "relu" if self.relu else "none"
         ops = torch.ops.mkldnn
