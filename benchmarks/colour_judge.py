@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from flower_lists import progress
+from judging import progress
 from numpy.typing import NDArray
 from photographs import oxford
 
@@ -128,7 +128,7 @@ def one_colour(captions: tuple[str, ...]) -> str | None:
 
 def on_photographs(data_root: Path, split: str) -> Confusion:
     """Return the judge's answers on real photographs whose captions name one petal colour."""
-    photographs = oxford(data_root, split)
+    photographs = oxford(data_root, split, 64)
     labels = [one_colour(captions) for captions in photographs.captions]
     places = [place for place, label in enumerate(labels) if label]
     pixels = photographs.take(places).pixels.permute(0, 2, 3, 1).numpy()
