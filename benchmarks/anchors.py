@@ -39,8 +39,11 @@ def anchors(
             if len(pixels) == total:
                 row["swd"] = {str(k): v for k, v in swd(pixels, held_out.pixels, 0).items()}
             rows[name] = row
-        what = f"photographs at {size} px"
-        rows["photographs"] = {"caption": panel.captions(held_out.pixels, held_out, held_out, what)}
+        if "mobilenetv2" in panel.names:
+            carried = panel.captions(
+                held_out.pixels, held_out, held_out, f"photographs at {size} px"
+            )
+            rows["photographs"] = {"caption": carried}
         found[str(size)] = rows
     return found
 
@@ -57,7 +60,7 @@ def _halves(panel: Panel, held_out: Photographs, size: int) -> dict[str, Any]:
 def _worsened(pixels: Tensor, size: int) -> dict[str, Tensor]:
     some = pixels[spread(len(pixels), WORSENED)]
     rows = {
-        "20 photographs repeated": some[:20].repeat(len(some) // 20, 1, 1, 1),
+        "20 photographs repeated": some[:20].repeat(max(1, len(some) // 20), 1, 1, 1),
         "through half the size": resized(resized(some, size // 2), size),
         "through a quarter": resized(resized(some, size // 4), size),
         "noise of sigma 20": _noisy(some, 20),

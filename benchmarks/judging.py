@@ -46,8 +46,11 @@ class Panel:
                 self._require("judges.py", f"{name}.safetensors")
 
     def sha256(self) -> dict[str, str]:
-        """Return the sha256 of each judge's weights."""
-        return {name: self._weights_sha256(name) for name in self.names}
+        """Return the sha256 of each judge's weights, the caption judge's where it is there."""
+        found = {name: self._weights_sha256(name) for name in self.names}
+        if (head := self.folder / CAPTION_FILES[-1]).is_file():
+            found["caption_head"] = file_sha256(head)
+        return found
 
     def features(self, name: str, pixels: Tensor, what: str) -> Tensor:
         """Return a judge's features [N, D] of uint8 [N, 3, H, W], from the cache if known."""
@@ -75,6 +78,10 @@ class Panel:
             found[name] = {"kid": kid(mine, theirs), "precision": precision, "recall": recall}
         return found
 
+    def require_captions(self) -> None:
+        """InputError where the folder lacks what judges captions."""
+        self._require(*CAPTION_FILES, "judges.py", "mobilenetv2.safetensors")
+
     def captions(
         self, pixels: Tensor, chosen: Photographs, pool: Photographs, what: str
     ) -> dict[str, float]:
@@ -83,7 +90,7 @@ class Panel:
         ``auc``: how often a picture's own caption fits better than one of another class of
         ``pool``; ``top1``: how often best of its own and 99 of those.
         """
-        self._require(*CAPTION_FILES, "judges.py", "mobilenetv2.safetensors")
+        self.require_captions()
         module = _module(self.folder / CAPTION_FILES[0])
         features = self.features("mobilenetv2", pixels, what).numpy()
         arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()

@@ -33,7 +33,7 @@ import numpy as np
 import sheet
 import torch
 from anchors import anchors
-from drawing import PICTURES, SKETCHES, How, asked, draw, read_samples, write_samples
+from drawing import EIGHT, PICTURES, SKETCHES, How, asked, draw, read_samples, write_samples
 from judging import JUDGES, Panel
 from photographs import examples, oxford, photographs, resized, spread
 from spectrum import peaks
@@ -79,6 +79,7 @@ class Measurement:
         captions = "\n".join(self.wanted.captions["pictures"])
         return {
             "data": "Oxford-102, reader's split test, photographs evenly spaced by name",
+            "classes": sorted(set(self.known[SKETCHES].groups)),
             "photographs": len(self.known[SKETCHES]),
             "photographs_sha256": {str(size): one.sha256 for size, one in self.known.items()},
             "squares": "middle, corner at whole pixels, Pillow's Lanczos",
@@ -156,7 +157,7 @@ def _diversity(measured: Measurement, pixels: Tensor, size_px: int) -> dict[str,
         theirs = measured.panel.features(name, known.pixels, f"photographs at {size_px} px")
         within = [diversity(theirs[[group == one for group in known.groups]]) for one in groups]
         mine = measured.panel.features(name, pixels, "eight of each caption")
-        apart = [diversity(eight) for eight in mine.split(len(mine) // len(groups))]
+        apart = [diversity(mine[at : at + EIGHT]) for at in range(0, len(mine), EIGHT)]
         found[name] = {
             "ratio": float(np.mean(apart) / np.mean(within)),
             "least": float(min(apart) / np.mean(within)),
@@ -295,6 +296,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures asked for, with their protocol."""
     sizes = [SKETCHES, PICTURES] if options.size == "both" else [int(options.size)]
     panel = Panel(options.by, options.judges, options.cache)
+    if "caption" in options.sections and (options.model or options.samples):
+        panel.require_captions()
     measured = Measurement(options.data_root, panel, sizes, options.n)
     figures: dict[str, Any] = {"protocol": measured.protocol()}
     if options.wanted:

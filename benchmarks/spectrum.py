@@ -22,6 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stackgan.errors import InputError
+
 WINDOW_PX = 64
 NEGLIGIBLE_DEVIATION = 1.0
 STRONG_SHARE = 1e-4
@@ -57,6 +59,8 @@ def peaks(pixels: Tensor, photographs: Tensor) -> dict[str, Any]:
     noise = float(hann.square().sum()) ** 2 * NEGLIGIBLE_DEVIATION**2
     counted = theirs >= noise
     counted[0, 0] = False
+    if not counted.any():
+        raise InputError("the photographs are flat: there is no power to compare with")
     strongest = float(theirs[counted].max())
     ratio = mine / theirs.clamp_min(1e-9)
     largest = _largest(ratio, counted, theirs / strongest)
