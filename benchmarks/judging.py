@@ -144,7 +144,7 @@ def precision_recall(
     nearest other member is (Kynkaanniemi et al., 2019). Euclidean, in float64.
     """
     mine, theirs = pictures.double(), reference.double()
-    apart = _distances(mine, theirs)
+    apart = torch.cdist(mine, theirs)
     precision = (apart <= _radius(theirs, neighbours)[None, :]).any(dim=1).double().mean()
     recall = (apart <= _radius(mine, neighbours)[:, None]).any(dim=0).double().mean()
     return float(precision), float(recall)
@@ -168,13 +168,8 @@ def file_sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _distances(x: Tensor, y: Tensor) -> Tensor:
-    # Without matrix products: those lose the small distances, which decide for repeated pictures.
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-
-
 def _radius(rows: Tensor, neighbours: int) -> Tensor:
-    apart = _distances(rows, rows)
+    apart = torch.cdist(rows, rows)
     apart.fill_diagonal_(torch.inf)
     if len(rows) <= neighbours:
         raise InputError(f"precision and recall need more than {neighbours} pictures")
