@@ -261,9 +261,12 @@ def test_without_stage2_there_are_no_figures_at_256(
 def test_judges_that_are_not_there_are_asked_for_first(
     benchmark, oxford, tiny_model, tmp_path, monkeypatch, capsys
 ):
+    drawn = tmp_path / "drawn.npz"
     words = ["--model", tiny_model, "--data-root", oxford, "--judges", tmp_path]
+    words += ["--sections", "caption", "--save-samples", drawn]
     for by in ([], ["--by", "efflite0"]):
         with pytest.raises(SystemExit) as ended:
             run(benchmark, monkeypatch, *words, *by)
         assert ended.value.code == 2
         assert "--judges names the folder" in capsys.readouterr().err
+        assert not drawn.exists()
