@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from judging import progress
+from judging import progress, sentences
 from numpy.typing import NDArray
 from photographs import oxford
 
@@ -249,15 +249,7 @@ def _show(title: str, figures: dict[str, Any]) -> None:
         print(f"  {wording.format('...'):<40}{share:.1%}")
 
 
-def main() -> None:
-    """Print the judge's own confusion, then a model's."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data-root", type=Path, default=default, help="with oxford102/ in it")
-    parser.add_argument("--model", help="a shipped name, a model folder or a run folder")
-    parser.add_argument("--stage", type=int, choices=(1, 2), help="default: the model's last")
-    parser.add_argument("--json", type=Path, help="write the figures")
-    options = parser.parse_args()
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     splits: tuple[Split, ...] = ("train", "test")
     for split in splits:
@@ -268,7 +260,21 @@ def main() -> None:
         with torch.inference_mode():
             pixels = drawn(options.model, options.stage)
         figures["model"] = {"model": options.model, **on_pictures(pixels)}
-        _show(f"{figures['model']['model']} at {pixels.shape[-2]} px", figures["model"])
+        _show(f"{options.model} at {pixels.shape[-2]} px", figures["model"])
+    return figures
+
+
+def main() -> None:
+    """Print the judge's own confusion, then a model's."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data-root", type=Path, default=default, help="with oxford102/ in it")
+    parser.add_argument("--model", help="a shipped name, a model folder or a run folder")
+    parser.add_argument("--stage", type=int, choices=(1, 2), help="default: the model's last")
+    parser.add_argument("--json", type=Path, help="write the figures")
+    options = parser.parse_args()
+    with sentences("colour_judge.py"):
+        figures = _measured(options)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -15,16 +15,18 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import colour_judge
 import sheet
 import torch
-from judging import JUDGES, Panel
+from judging import JUDGES, Panel, sentences
 from photographs import examples, photographs
 
 from stackgan import StackGAN
 from stackgan.cli.main import run as stackgan
 from stackgan.data.examples import Example
+from stackgan.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SENTENCES = ("a {}", "this is a {}", "a photo of a {}", "{} in a garden")
@@ -47,46 +49,54 @@ def lay_out(chosen: list[Example], species: str, folder: Path) -> list[str]:
     return captions
 
 
-def main() -> None:
-    """Fine-tune, judge and print."""
-    options = _arguments()
+def finetuned(options: argparse.Namespace) -> dict[str, Any]:
+    """Fine-tune and judge; return the figures."""
     panel = Panel(options.by, options.judges)
-    of_class = [
-        example
-        for example in examples(options.data_root, "all")
-        if example.class_name == options.group
-    ]
+    known = examples(options.data_root, "all")
+    of_class = [example for example in known if example.class_name == options.group]
     if len(of_class) < LEAST:
-        raise SystemExit(
-            f"finetune.py: {options.group} has {len(of_class)} photographs in "
-            f"{options.data_root / 'oxford102'}; expected {LEAST} or more"
+        raise InputError(
+            f"{options.group} has {len(of_class)} photographs; expected {LEAST} or more"
         )
     held_out = of_class[::4]
     training = [example for example in of_class if example not in held_out]
     lay_out(training, options.species, options.work / "photos")
     captions = lay_out(held_out, options.species, options.work / "held-out")
-    run = options.work / "run"
-    started = time.monotonic()
-    command = ["train", "--data", "folder", "--root", str(options.work / "photos"), "--run",
-               str(run), "--init-from", options.model, "--option", "test_fraction=0"]  # fmt: skip
-    if stackgan([*command, *(word for one in options.set for word in ("--set", one))]):
-        raise SystemExit(1)
-    minutes = (time.monotonic() - started) / 60
-    known = photographs(held_out, 256).pixels
-    result: dict[str, object] = {
+    minutes = train(options)
+    reals = photographs(held_out, 256).pixels
+    result: dict[str, Any] = {
         "species": options.species,
         "photographs": {"training": len(training), "held_out": len(held_out)},
         "minutes": round(minutes, 1),
-        "halves": panel.compare(known[::2], known[1::2], "one half", "the other half"),
+        "judges_sha256": panel.sha256(),
+        "halves": panel.compare(reals[::2], reals[1::2], "one half", "the other half"),
     }
     rows = []
-    for name, model in (("before", options.model), ("after", run)):
+    for name, model in (("before", options.model), ("after", options.work / "run")):
         drawn = StackGAN.from_pretrained(model).generate_pixels(captions, range(len(captions)))
-        result[name] = panel.compare(drawn, known, f"pictures {name}", "photographs kept out")
+        result[name] = panel.compare(drawn, reals, f"pictures {name}", "photographs kept out")
         rows.append(drawn[: sheet.ROW])
-    rows.append(known[: sheet.ROW])
+    rows.append(reals[: sheet.ROW])
     sheet.save(torch.cat(rows), options.work / "sheet.png")
-    print(json.dumps({**result, "captions_shown": captions[: sheet.ROW]}, indent=2))
+    return {**result, "captions_shown": captions[: sheet.ROW]}
+
+
+def train(options: argparse.Namespace) -> float:
+    """Run `stackgan train --init-from`; return its minutes."""
+    started = time.monotonic()
+    command = ["train", "--data", "folder", "--root", str(options.work / "photos"), "--run",
+               str(options.work / "run"), "--init-from", options.model,
+               "--option", "test_fraction=0"]  # fmt: skip
+    if stackgan([*command, *(word for one in options.set for word in ("--set", one))]):
+        raise SystemExit(1)
+    return (time.monotonic() - started) / 60
+
+
+def main() -> None:
+    """Fine-tune, judge and print."""
+    options = _arguments()
+    with sentences("finetune.py"):
+        print(json.dumps(finetuned(options), indent=2))
 
 
 def _arguments() -> argparse.Namespace:

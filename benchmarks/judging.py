@@ -13,7 +13,8 @@ import hashlib
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,7 @@ import torch
 from photographs import Photographs, pixels_sha256
 from torch import Tensor
 
-from stackgan.errors import InputError
+from stackgan.errors import InputError, StackGANError
 from stackgan.evaluation.scores import kid
 from stackgan.models.features import EfficientNetLite
 
@@ -161,6 +162,16 @@ def progress(what: str) -> Callable[[int, int], None]:
             print(f"\r{what}: {done}/{total}", end=end, file=sys.stderr, flush=True)
 
     return line
+
+
+@contextmanager
+def sentences(program: str) -> Iterator[None]:
+    """End the program with an error's one sentence, where it is one of ours."""
+    try:
+        yield
+    except StackGANError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
 
 
 def file_sha256(file: Path) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor
 from stackgan.data import read_examples
 from stackgan.data.examples import Example, Split
 from stackgan.data.images import read_image
+from stackgan.errors import DataError
 
 BICUBIC, LANCZOS = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
 
@@ -57,7 +58,10 @@ class Photographs:
 
 def examples(data_root: Path, split: Split, count: int | None = None) -> list[Example]:
     """Return a split's captioned photographs by name: all, or ``count`` evenly spaced."""
-    found = read_examples("oxford102", data_root / "oxford102", split)
+    root = data_root / "oxford102"
+    if not root.is_dir():
+        raise DataError(f"{root} is missing; --data-root names the folder that holds oxford102/")
+    found = read_examples("oxford102", root, split)
     return found if count is None else [found[place] for place in spread(len(found), count)]
 
 
@@ -78,7 +82,7 @@ def photographs(chosen: Sequence[Example], size_px: int) -> Photographs:
 
 def spread(total: int, count: int) -> list[int]:
     """Return ``count`` places evenly spaced over ``total``, both ends among them; or all."""
-    return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
+    return [round(float(place)) for place in np.linspace(0, total - 1, min(count, total))]
 
 
 def square(image: Image.Image, size_px: int) -> Image.Image:

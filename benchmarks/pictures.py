@@ -34,14 +34,14 @@ import sheet
 import torch
 from anchors import anchors
 from drawing import EIGHT, PICTURES, SKETCHES, How, asked, draw, read_samples, write_samples
-from judging import JUDGES, Panel
+from judging import JUDGES, Panel, sentences
 from photographs import examples, oxford, photographs, resized, spread
 from spectrum import peaks
 from torch import Tensor
 
 import stackgan
 from stackgan import StackGAN
-from stackgan.errors import InputError, StackGANError
+from stackgan.errors import InputError
 from stackgan.evaluation.neighbours import nearest
 from stackgan.evaluation.scores import diversity, swd
 
@@ -328,11 +328,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Print the figures asked for, each with its protocol."""
     options = _arguments()
-    try:
+    with sentences("pictures.py"):
         figures = measure(options)
-    except StackGANError as error:
-        print(f"pictures.py: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
     for name, value in figures.items():
         _show(name, value)
     if options.json:

@@ -270,3 +270,11 @@ def test_judges_that_are_not_there_are_asked_for_first(
         assert ended.value.code == 2
         assert "--judges names the folder" in capsys.readouterr().err
         assert not drawn.exists()
+
+
+def test_a_folder_without_the_data_set_is_named_with_its_option(
+    benchmark, tmp_path, monkeypatch, capsys
+):
+    with pytest.raises(SystemExit):
+        run(benchmark, monkeypatch, "--anchors", "--by", "efflite0", "--data-root", tmp_path)
+    assert "oxford102 is missing; --data-root names the folder" in capsys.readouterr().err
