@@ -16,49 +16,47 @@ from torch import Tensor
 
 from stackgan.evaluation.scores import swd
 
-WORSENED = 400  # of the photographs are worsened and compared with all
+COUNT = 400  # of a row's photographs; all are compared with all held out
 
 
 def anchors(
-    panel: Panel, data_root: Path, known: dict[int, Photographs], sizes: list[int]
+    panel: Panel, data_root: Path, known: dict[int, Photographs], sizes: list[int], count: int
 ) -> dict[str, Any]:
-    """Return the judges' figures, SWD, spectrum and caption of photographs, for each size.
+    """Return the judges' figures, spectrum, SWD and caption of photographs, for each size.
 
-    The halves and the training classes first: what is the least, and what other species cost.
+    The halves and the training classes first: what is the least, and what other species cost. A row
+    has ``count`` photographs, at most 400; SWD is against as many held out.
     """
     found: dict[str, Any] = {}
     for size in sizes:
         held_out = known[size]
-        total = len(held_out)
-        training = oxford(data_root, "train", size, total)
-        rows: dict[str, Any] = {"halves": _halves(panel, held_out, size)}
-        compared = {"training classes": training.pixels, **_worsened(held_out.pixels, size)}
-        for name, pixels in compared.items():
-            row = panel.compare(pixels, held_out.pixels, name, f"photographs at {size} px")
-            row["spectrum"] = peaks(pixels, held_out.pixels)["largest"]
-            if len(pixels) == total:
-                row["swd"] = {str(k): v for k, v in swd(pixels, held_out.pixels, 0).items()}
-            rows[name] = row
+        what = f"photographs at {size} px"
+        places = spread(len(held_out), min(count, COUNT))
+        some = held_out.pixels[places]
+        training = oxford(data_root, "train", size, len(places)).pixels
+        halves = panel.halves(held_out.pixels, what)
+        one, other = held_out.pixels[::2], held_out.pixels[1::2]
+        rows: dict[str, Any] = {"halves": {**halves, **_patterns(one[: len(other)], other)}}
+        for name, pixels in {"training classes": training, **_worsened(some, size)}.items():
+            row = panel.compare(pixels, held_out.pixels, name, what)
+            rows[name] = {**row, **_patterns(pixels, some[: len(pixels)])}
         if "mobilenetv2" in panel.names:
-            carried = panel.captions(
-                held_out.pixels, held_out, held_out, f"photographs at {size} px"
-            )
+            carried = panel.captions(held_out.pixels, held_out, held_out, what)
             rows["photographs"] = {"caption": carried}
         found[str(size)] = rows
     return found
 
 
-def _halves(panel: Panel, held_out: Photographs, size: int) -> dict[str, Any]:
-    one, other = held_out.pixels[::2], held_out.pixels[1::2]
-    row = panel.compare(one, other, f"one half at {size} px", f"the other half at {size} px")
-    row["spectrum"] = peaks(one, other)["largest"]
-    even = len(other)
-    row["swd"] = {str(k): v for k, v in swd(one[:even], other, 0).items()}
-    return row
+def _patterns(pixels: Tensor, known: Tensor) -> dict[str, Any]:
+    """Return what needs no network, of as many pictures on both sides."""
+    levels = swd(pixels[: len(known)], known, 0)
+    return {
+        "spectrum": peaks(pixels, known)["largest"],
+        "swd": {str(level): one for level, one in levels.items()},
+    }
 
 
-def _worsened(pixels: Tensor, size: int) -> dict[str, Tensor]:
-    some = pixels[spread(len(pixels), WORSENED)]
+def _worsened(some: Tensor, size: int) -> dict[str, Tensor]:
     rows = {
         "20 photographs repeated": some[:20].repeat(max(1, len(some) // 20), 1, 1, 1),
         "through half the size": resized(resized(some, size // 2), size),

@@ -69,7 +69,7 @@ def finetuned(options: argparse.Namespace) -> dict[str, Any]:
         "photographs": {"training": len(training), "held_out": len(held_out)},
         "minutes": round(minutes, 1),
         "judges_sha256": panel.sha256(),
-        "halves": panel.compare(reals[::2], reals[1::2], "one half", "the other half"),
+        "halves": panel.halves(reals, "photographs kept out"),
     }
     rows = []
     for name, model in (("before", options.model), ("after", options.work / "run")):

@@ -74,9 +74,15 @@ class Panel:
         found = {}
         for name in self.names:
             mine = self.features(name, pixels, what)
+            found[name] = figures(mine, self.features(name, reference, known))
+        return found
+
+    def halves(self, reference: Tensor, known: str) -> dict[str, Any]:
+        """Return the same figures of every other picture of a reference against the rest."""
+        found = {}
+        for name in self.names:
             theirs = self.features(name, reference, known)
-            precision, recall = precision_recall(mine, theirs)
-            found[name] = {"kid": kid(mine, theirs), "precision": precision, "recall": recall}
+            found[name] = figures(theirs[::2], theirs[1::2])
         return found
 
     def require_captions(self) -> None:
@@ -134,6 +140,12 @@ class Panel:
                     f"{self.folder} holds no {file}; --judges names the folder of the judges, and "
                     "`--by efflite0` without the section `caption` needs none"
                 )
+
+
+def figures(mine: Tensor, theirs: Tensor) -> dict[str, float]:
+    """Return KID, precision and recall of features against a reference's."""
+    precision, recall = precision_recall(mine, theirs)
+    return {"kid": kid(mine, theirs), "precision": precision, "recall": recall}
 
 
 def precision_recall(

@@ -304,7 +304,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         options.wanted.write_text(json.dumps(measured.wanted.as_json(), indent=1) + "\n")
         return figures
     if options.anchors:
-        figures["anchors"] = anchors(panel, options.data_root, measured.known, sizes)
+        figures["anchors"] = anchors(panel, options.data_root, measured.known, sizes, options.n)
     samples: dict[str, Tensor] = {}
     if options.samples:
         samples = read_samples(options.samples, measured.wanted)

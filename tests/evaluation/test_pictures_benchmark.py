@@ -197,13 +197,13 @@ def test_a_sheet_holds_the_pictures_in_order_and_at_most_so_many_bytes(benchmark
 
 @pytest.fixture
 def oxford(tmp_path):
-    """A folder with oxford102/: two classes of five photographs held out, one of three trained."""
+    """A folder with oxford102/: two classes held out and one for training, each of five."""
     root = tmp_path / "data" / "oxford102"
     (root / "jpg").mkdir(parents=True)
     (root / "trainvalclasses.txt").write_text("class_00003\n")
     (root / "testclasses.txt").write_text("class_00001\nclass_00002\n")
     random = np.random.default_rng(0)
-    for number in range(1, 14):
+    for number in range(1, 16):
         group = f"class_{1 + (number > 5) + (number > 10):05}"
         (root / "text_c10" / group).mkdir(parents=True, exist_ok=True)
         caption = root / "text_c10" / group / f"image_{number:05}.txt"
@@ -219,32 +219,56 @@ def run(benchmark, monkeypatch, *words):
     pictures.main()
 
 
-def test_a_model_is_measured_with_its_protocol(
-    benchmark, oxford, tiny_model, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def measured(benchmark, oxford, tiny_model, tmp_path, monkeypatch):
+    """``measured("64", "swd")``: the tiny model's figures of that size and section."""
     pytest.importorskip("efficientnet_lite_pytorch")
-    out = tmp_path / "out.json"
-    common = ["--data-root", oxford, "--by", "efflite0", "--cache", tmp_path / "cache"]
-    sections = ["judges", "swd", "spectrum", "refine", "diversity", "memory"]
-    run(benchmark, monkeypatch, "--model", tiny_model, *common, "--sections", *sections,
-        "--json", out, "--sheet", tmp_path / "sheet.png")  # fmt: skip
-    found = json.loads(out.read_text())
-    assert set(found["256"]) == set(sections) and set(found["64"]) == set(sections) - {"refine"}
+    words = ["--model", tiny_model, "--data-root", oxford, "--by", "efflite0"]
+    words += ["--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet.png"]
+
+    def figures(size, *sections):
+        out = tmp_path / "out.json"
+        run(benchmark, monkeypatch, *words, "--json", out, "--size", size, "--sections", *sections)
+        return json.loads(out.read_text())
+
+    return figures
+
+
+def test_a_model_is_measured_with_its_protocol(measured, tmp_path):
+    found = measured("64", "judges", "spectrum", "memory", "refine")
+    assert set(found["64"]) == {"judges", "spectrum", "memory"} and "256" not in found
     protocol = found["protocol"]
     assert (protocol["n"], protocol["photographs"], protocol["truncation"]) == (10, 10, "none")
     assert protocol["classes"] == ["class_00001", "class_00002"]
-    assert found["64"]["memory"]["training_photographs"] == 3
     assert set(protocol["judges_sha256"]) == {"efflite0"}
-    assert found["256"]["refine"]["lanczos"] != found["256"]["refine"]["refined"]
-    for name in ("sheet-64", "sheet-256", "sheet-neighbours-64", "sheet-neighbours-256"):
-        assert (tmp_path / f"{name}.png").is_file()
-    again = tmp_path / "again.json"
-    run(benchmark, monkeypatch, "--model", tiny_model, *common, "--sections", "judges",
-        "--json", again, "--size", "64", "--truncation", "0.5")  # fmt: skip
-    less = json.loads(again.read_text())
+    assert found["64"]["memory"]["training_photographs"] == 5
+    assert (tmp_path / "sheet.png").is_file() and (tmp_path / "sheet-neighbours-64.png").is_file()
+
+
+def test_refined_photographs_have_lanczos_beside_them(measured):
+    found = measured("256", "refine")["256"]["refine"]
+    assert found["n"] == 10 and found["lanczos"] != found["refined"]
+
+
+def test_truncation_is_passed_on_and_said(measured, tmp_path):
+    plain, less = measured("both", "swd"), measured("both", "swd", "--truncation", "0.5")
+    assert set(plain["64"]) == set(plain["256"]) == {"swd"}
     assert less["protocol"]["truncation"] == 0.5
-    assert less["protocol"]["photographs_sha256"]["64"] == protocol["photographs_sha256"]["64"]
-    assert less["64"]["judges"] != found["64"]["judges"]
+    assert less["protocol"]["photographs_sha256"] == plain["protocol"]["photographs_sha256"]
+    assert less["64"]["swd"] != plain["64"]["swd"]
+    assert (tmp_path / "sheet-64.png").is_file() and (tmp_path / "sheet-256.png").is_file()
+
+
+def test_photographs_of_known_faults_stand_beside_halves(benchmark, oxford, tmp_path):
+    photographs = benchmark("photographs")
+    known = {64: photographs.oxford(oxford, "test", 64)}
+    panel = benchmark("judging").Panel([], tmp_path)
+    found = benchmark("anchors").anchors(panel, oxford, known, [64], 5)["64"]
+    faults = {name: row["spectrum"]["ratio"] for name, row in found.items()}
+    assert faults["noise of sigma 20"] > 2.5
+    fine = {name: row["swd"]["64"] for name, row in found.items()}
+    assert fine["training classes"] < fine["through a quarter"]
+    assert fine["training classes"] < fine["noise of sigma 20"]
 
 
 def test_without_stage2_there_are_no_figures_at_256(
