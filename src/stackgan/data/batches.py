@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     wrong_embedding: Embedding  # of a caption of an example of another class
     indices: torch.Tensor  # int64 [B], places of the examples
     wrong_pixels: Pixels | None = None  # of other examples, where they make the wrong pairs
+    labels: torch.Tensor | None = None  # int64 [B], the examples' classes by number
 
 
 class Batches:
@@ -67,6 +68,9 @@ class Batches:
         self.wrong_pair, self.captions_per_image = wrong_pair, captions_per_image
         self.shift_px = image_px // 16 if shift_px is None else shift_px
         self._check(caption_rows, classes)
+        named = {name for name in classes if name is not None}
+        self.class_count = len(named) if None not in classes and len(named) > 1 else 0
+        """How many classes there are to tell apart; 0 where an example has none."""
         self._rows = np.array([row for rows in caption_rows for row in rows], dtype=np.int64)
         self._row_counts = np.array([len(rows) for rows in caption_rows], dtype=np.int64)
         self._row_starts = np.cumsum(self._row_counts) - self._row_counts
@@ -103,6 +107,7 @@ class Batches:
             wrong,
             torch.from_numpy(chosen.copy()),
             self._wrong_pixels(chosen, random) if self.wrong_pair == "image" else None,
+            torch.from_numpy(self._groups[chosen].astype(np.int64)),
         )
 
     def _embeddings(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from stackgan.config import Settings
@@ -16,6 +17,8 @@ from stackgan.data.cache import prepare_cache
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
+from stackgan.training.sketches import SKETCH_PX, draw_crops
+from stackgan.training.spectrum import Power, reference_power
 
 Progress = Callable[[str, int, int], None]
 
@@ -83,6 +86,25 @@ def stage_batches(
         wrong_pair=stage.wrong_pair,
         captions_per_image=settings.captions_per_image,
     )
+
+
+def photographs_power(batches: Batches, crop_px: int, count: int = 2048) -> Power:
+    """The power at each frequency of what a stage's discriminators see of ``count`` photographs.
+
+    Of the first epoch's, in whole batches: a function of the seed, as all of the training.
+    """
+    random = torch.Generator().manual_seed(batches.seed)
+    parts, seen = [], 0
+    for index in range(batches.steps_per_epoch):
+        pixels = batches.batch(0, index).pixels
+        if crop_px:
+            crops = draw_crops(len(pixels), pixels.shape[-1] // SKETCH_PX, crop_px, random)
+            pixels = crops.of_pictures(pixels)
+        parts.append(reference_power(pixels) * len(pixels))
+        seen += len(pixels)
+        if seen >= count:
+            break
+    return torch.stack(parts).sum(0) / seen
 
 
 def in_steps(settings: Settings, number: Literal[1, 2], steps_per_epoch: int) -> Settings:
