@@ -255,6 +255,10 @@ class EncoderTraining(_Frozen):
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: Literal["lite1", "small"] = "lite1"
     """Frozen EfficientNet-Lite1 features, or a small network trained along."""
+    image_px: int = Field(64, ge=16, le=1024)
+    """Side of the photographs that lite1 is shown; the small network reads 64 always."""
+    pad: int = Field(0, ge=0, le=100)
+    """Spaces read before a caption, so that its first word counts; 0: none, as the paper."""
     word_weight: float = Field(0.0, ge=0)
     """Weight of naming the caption's words from its embedding; 0: none, as the paper."""
     learning_rate: float = Field(7e-4, gt=0)
@@ -286,6 +290,9 @@ class Settings(_Frozen):
     """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
     captions_per_image: int = Field(1, ge=1)
     """An example's embedding in training is the mean of so many of its captions' (TF: 4)."""
+    wordings_share: float = Field(0.0, ge=0, le=1)
+    """Share of the captions shown, to the text encoder and to the GAN, that are wordings as people
+    type them ("a pink rose"), made of captions and class names."""
     initialisation: Literal["normal", "truncated"] = "normal"
     """First weights under batch normalisation: N(0, 0.02), or for convolutions that truncated at
     two deviations (TF)."""
@@ -303,7 +310,7 @@ class Settings(_Frozen):
     """Steps between sample sheets."""
 
     @model_validator(mode="after")
-    def _stage1_has_no_sketches(self) -> Settings:
+    def _parts_fit(self) -> Settings:
         fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight",
                   "sketch_noise", "sketch_blur", "finetune_stage1")  # fmt: skip
         if any(getattr(self.stage1, name) for name in fields):
@@ -312,6 +319,11 @@ class Settings(_Frozen):
             )
         if self.stage1.frozen_statistics != "running":
             raise ValueError("stage1 freezes no other stage: frozen_statistics is stage2's")
+        if self.wordings_share and self.captions_per_image > 1:
+            raise ValueError(
+                "captions_per_image averages captions, wordings are shown alone: set "
+                "captions_per_image=1 or wordings_share=0"
+            )
         return self
 
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from stackgan.config import Settings
 from stackgan.data import Example
-from stackgan.data.batches import Batches
+from stackgan.data.batches import Batches, Typed
 from stackgan.data.cache import prepare_cache
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
+from stackgan.text.wordings import content, known_words, wordings_of
 from stackgan.training.sketches import SKETCH_PX, draw_crops
 from stackgan.training.spectrum import Power, reference_power
 
@@ -24,12 +25,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def embed_examples(
-    encoder: TextEncoder, examples: Sequence[Example]
-) -> tuple[Tensor, list[tuple[int, ...]]]:
-    """Embed every different caption once.
+    encoder: TextEncoder, examples: Sequence[Example], settings: Settings
+) -> tuple[Tensor, list[tuple[int, ...]], Typed | None]:
+    """Embed every different caption once, and every wording where the settings ask for a share.
 
     Returns:
-        embeddings [M, E] and, for each example, the rows that are its captions.
+        embeddings [M, E] and, for each example, the rows that are its captions; then its wordings.
     """
     place: dict[str, int] = {}
     rows = []
@@ -37,7 +38,18 @@ def embed_examples(
         if not example.captions:
             raise DataError(f"{example.image} has no caption; `stackgan data check` names the rest")
         rows.append(tuple(place.setdefault(caption, len(place)) for caption in example.captions))
-    return encoder.encode(list(place)), rows
+    typed = None
+    if settings.wordings_share:
+        subjects = [example.subject for example in examples]
+        captions = [example.captions for example in examples]
+        made = wordings_of(subjects, captions, settings.seed)
+        typed = Typed(
+            settings.wordings_share,
+            [tuple(place.setdefault(line, len(place)) for line in lines) for lines in made],
+            {place[line]: content(line) for lines in made for line in lines},
+            [known_words(*each) for each in zip(subjects, captions, strict=True)],
+        )
+    return encoder.encode(list(place)), rows, typed
 
 
 def stored_px(examples: Sequence[Example], image_px: int) -> int:
@@ -59,6 +71,7 @@ def stage_batches(
     examples: Sequence[Example],
     embeddings: Tensor,
     rows: list[tuple[int, ...]],
+    typed: Typed | None,
     progress: Progress,
 ) -> Batches:
     """The batches of one stage, over the pixels cached in ``cache_folder``."""
@@ -85,6 +98,7 @@ def stage_batches(
         flip=settings.flip,
         wrong_pair=stage.wrong_pair,
         captions_per_image=settings.captions_per_image,
+        typed=typed,
     )
 
 
@@ -160,6 +174,9 @@ def train_own_encoder(
             learning_rate=chosen.learning_rate,
             objective=chosen.objective,
             image_network=chosen.image_network,
+            image_px=64 if chosen.image_network == "small" else chosen.image_px,
+            wordings_share=settings.wordings_share,
+            pad=chosen.pad,
             word_weight=chosen.word_weight,
             sizes=Sizes(chosen.conv1, chosen.conv2, chosen.hidden, chosen.dim),
             seed=settings.seed,

@@ -157,7 +157,7 @@ def train(
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     encoder = _encoder(run, plan, examples, say, progress)
     settings = _with_encoder(plan.settings, encoder)
-    embeddings, rows = embed_examples(encoder, examples)
+    embeddings, rows, typed = embed_examples(encoder, examples, plan.settings)
     shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
     sketching = Sketching()
     if 1 not in plan.stages:
@@ -165,7 +165,9 @@ def train(
         sketching = given_stage1(source, settings, encoder if plan.encoder is not None else None)
     for number in plan.stages:
         cache = _cache_folder(run, plan)
-        batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
+        batches = stage_batches(
+            cache, plan.settings, number, examples, embeddings, rows, typed, progress
+        )
         settings = in_steps(settings, number, batches.steps_per_epoch)
         stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
         for network in (stage.generator, stage.average, *stage.asked):
