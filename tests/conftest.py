@@ -131,13 +131,15 @@ def tiny_stage1(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def modern_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with what the modern preset adds: modulation, a residual output."""
+    """A model folder with what the modern preset adds: modulation, a residual output, crops."""
     return make_model(
         tmp_path_factory.mktemp("models") / "modern",
         modulated=True,
         output="residual",
         conditioning="bounded",
         normalisation="spectral",
+        crop_px=128,
+        sketch_strengths=True,
     )
 
 

@@ -84,7 +84,7 @@ def test_a_loaded_model_is_frozen_float32_and_in_evaluation_mode(tiny_model):
 @pytest.mark.parametrize("name", ["tiny_model", "modern_model", "tiny_stage1"])
 def test_the_discriminator_answers(request, name):
     loaded = load_model(request.getfixturevalue(name))
-    side = 64 if loaded.stage2 is None else 256
+    side = 64 if loaded.stage2 is None else loaded.architecture.crop_px or 256
     judge = loaded.discriminator()
     embedding = loaded.encoder.encode(["a pink flower", "a blue flower"])
     logits = judge.conditional(judge.features(torch.zeros(2, 3, side, side)), embedding)

@@ -26,14 +26,14 @@ DEFECTS = [
         "test_unknown_characters_are_spaces_and_capitals_are_small",
     ),
     _alphabet(
-        "caption.lower()[:length]",
-        "caption[:length]",
+        "caption.lower()[: length - before]",
+        "caption[: length - before]",
         "capitals are small letters",
         "test_unknown_characters_are_spaces_and_capitals_are_small",
     ),
     _alphabet(
-        "caption.lower()[:length]",
-        "caption.lower()[: length - 1]",
+        "caption.lower()[: length - before]",
+        "caption.lower()[: length - before - 1]",
         "201 characters are read",
         "test_nothing_counts_after_201_characters",
     ),

@@ -267,7 +267,7 @@ def test_a_checkpoint_of_other_networks_is_refused(
 def test_a_checkpoint_with_an_entry_too_few_or_too_many_is_refused(part: str, whole: Path) -> None:
     plan = training.read_plan(whole)
     settings = training._with_encoder(plan.settings, load_model(whole).encoder)
-    stage = training._make(plan, settings, 1, None, "cpu")
+    stage = training._make(plan, settings, 1, 0, None, "cpu")
     path = whole / "stage1/checkpoint.pt"
     state = read_checkpoint(path)
     restore(stage, state, path)
@@ -322,7 +322,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 ) -> None:
     plan = training.read_plan(whole)
     settings = training._with_encoder(plan.settings, load_model(whole).encoder)
-    stage = training._make(plan, settings, 1, None, "cpu")
+    stage = training._make(plan, settings, 1, 0, None, "cpu")
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, stage)
     good = path.read_bytes()
