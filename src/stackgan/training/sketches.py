@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from stackgan.config import StageSettings
 from stackgan.models.stage1 import Stage1Generator
-from stackgan.tensors import Embedding, Images, Resized, Strengths
+from stackgan.tensors import Embedding, Images, Pixels, Resized, Strengths
 from stackgan.training.losses import shrink
 from stackgan.training.variants import batch_statistics
 
@@ -31,11 +31,11 @@ class Crops(NamedTuple):
         """The crops of [B, 3, 64, 64] sketches."""
         return self._cut(sketches, 1)
 
-    def of_pictures(self, pictures: Images) -> Resized:
+    def of_pictures(self, pictures: Images | Pixels) -> Tensor:
         """The same crops of [B, 3, H, W] pictures, H a multiple of 64."""
         return self._cut(pictures, pictures.shape[-1] // SKETCH_PX)
 
-    def _cut(self, images: Images, scale: int) -> Resized:
+    def _cut(self, images: Images | Pixels, scale: int) -> Tensor:
         side = self.sketch_px * scale
         rows = [
             image[:, top : top + side, left : left + side]
@@ -94,12 +94,16 @@ def wear(sketches: Images, settings: StageSettings, strengths: Strengths, noise:
         noise: standard normal, of the sketches' shape.
     """
     amount, blur = (strengths.to(sketches)[:, k, None, None, None] for k in range(2))
-    worn = blurred(sketches.float(), settings.sketch_blur * blur[:, 0, 0, 0])
+    with torch.autocast(sketches.device.type, enabled=False):  # in bf16 a clean one would not be
+        worn = blurred(sketches.float(), settings.sketch_blur * blur[:, 0, 0, 0])
     return Worn(worn + settings.sketch_noise * amount * noise.to(worn), strengths)
 
 
 def blurred(images: Images, sigma: Tensor) -> Resized:
-    """Blur [B, 3, H, W] by a Gaussian of ``sigma`` [B] pixels each; 0 leaves an image as it is."""
+    """Blur [B, 3, H, W] by a Gaussian of ``sigma`` [B] pixels each; 0 leaves an image as it is.
+
+    The kernel ends four pixels from its middle: ``sigma`` is at most 1.5.
+    """
     batch, colours, height, width = images.shape
     places = torch.arange(-4, 5, device=images.device).float()
     spread = sigma.to(images.device).clamp_min(1e-3)[:, None]

@@ -20,7 +20,7 @@ from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
-from stackgan.tensors import Embedding, FeatureMap, Images, Scalar, to_images
+from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
 from stackgan.training.losses import (
@@ -120,6 +120,10 @@ class View(NamedTuple):
     seen: Images
     crops: Crops | None
 
+    def crop(self, pictures: Images) -> Resized:
+        """Other photographs [B, 3, H, W], where Stage-II is trained on crops at the same places."""
+        return pictures if self.crops is None else self.crops.of_pictures(pictures)
+
 
 def make_stage(
     generator: Stage1Generator | Stage2Generator,
@@ -199,7 +203,7 @@ def train_step(
         for place, part in enumerate(parts):
             with torch.set_grad_enabled(keep):
                 made.append(fakes_of(place))
-            loss, said = _discriminator_part(stage, views[place].seen, part, made[-1], random)
+            loss, said = _discriminator_part(stage, views[place], part, made[-1], random)
             add(report, said, len(parts))
             if not keep:
                 made.clear()
@@ -264,7 +268,8 @@ def _worn(stage: Stage, sketches: Images, drawn: Callable[[int], Tensor]) -> Wor
     if not (settings.sketch_noise or settings.sketch_blur):
         return Worn(sketches, sketches.new_zeros(len(sketches), 2))
     even = 0.5 * (1 + torch.erf(drawn(3) / 2**0.5))  # from normal to even in 0..1
-    strengths = even[:, :2] * (even[:, 2:] > 0.25)
+    carried = even.new_tensor([settings.sketch_noise > 0, settings.sketch_blur > 0])
+    strengths = even[:, :2] * (even[:, 2:] > 0.25) * carried  # what is not there is told as none
     noise = drawn(sketches[0].numel()).view(sketches.shape)
     worn = wear(sketches, settings, strengths, noise)
     layout = stage.generator.layout
@@ -292,17 +297,17 @@ def _placed(stage: Stage, images: Images, random: torch.Generator) -> Images:
 
 
 def _discriminator_part(
-    stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
+    stage: Stage, view: View, batch: StepBatch, fakes: Fakes, random: torch.Generator
 ) -> tuple[Scalar, dict[str, Tensor]]:
     """D's loss. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     settings, discriminator = stage.settings, stage.discriminator
     fake = fakes.images.detach()
-    seen = augment(real, settings.augment, random)
+    seen = augment(view.seen, settings.augment, random)
     text = text_of(discriminator, batch.embedding, fakes.gaussian)
     wrong_text = wrong_text_of(discriminator, stage.generator.conditioning, batch.wrong_embedding)
     wrong = None
     if batch.wrong_pixels is not None:
-        wrong = augment(to_images(batch.wrong_pixels), settings.augment, random)
+        wrong = augment(view.crop(to_images(batch.wrong_pixels)), settings.augment, random)
     with stage.precision():
         # The features of the real images serve both captions.
         shown = [seen, augment(fake, settings.augment, random)]
@@ -324,7 +329,7 @@ def _discriminator_part(
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
         with stage.precision():
-            more, said = _projected_part(stage, real, batch, fakes, random)
+            more, said = _projected_part(stage, view.seen, batch, fakes, random)
         loss, report = loss + more, report | said
     if stage.side_heads is not None:
         loss = loss + _side_loss(stage, features, batch)
