@@ -186,7 +186,7 @@ class StageSettings(_Frozen):
     projected_wrong_weight: float = Field(0.5, ge=0)
     """With ``projected_text``: its weight of real images with a wrong caption."""
     projected_px: int = Field(0, ge=0, le=512)
-    """Images are enlarged to this side before its network sees them; 0: they are not."""
+    """Smaller images are enlarged to this side before its network sees them; 0: none is."""
     projected_taps: tuple[Literal[2, 4, 8, 16, 32], ...] = (8, 16, 32)
     """The strides of the network at which it has heads."""
     class_weight: float = Field(0.0, ge=0)
@@ -218,7 +218,7 @@ class StageSettings(_Frozen):
     sketch_noise: float = Field(0.0, ge=0, le=1)
     """Stage-II only: sketches carry noise of up to this deviation (in [-1, 1]), told to G with
     ``architecture.sketch_strengths``."""
-    sketch_blur: float = Field(0.0, ge=0, le=4)
+    sketch_blur: float = Field(0.0, ge=0, le=1.5)
     """Stage-II only: sketches are blurred by up to this many pixels, told to G likewise."""
     frozen_statistics: Literal["running", "batch", "drift"] = "running"
     """Stage-II only: the frozen Stage-I's batch normalisation uses its own statistics; the batch's
@@ -236,6 +236,17 @@ class StageSettings(_Frozen):
             )
         if list(self.projected_taps) != sorted(set(self.projected_taps)) or not self.projected_taps:
             raise ValueError("projected_taps are strides in ascending order, such as [8, 16, 32]")
+        reads = self.projected_weight > 0 and self.projected_text
+        if reads and self.projected_wrong_weight and self.wrong_pair != "caption":
+            raise ValueError(
+                f"wrong_pair={self.wrong_pair} gives no wrong captions for projected_text: set "
+                "wrong_pair=caption or projected_wrong_weight=0"
+            )
+        if self.average and self.average_half_life:
+            raise ValueError(
+                "average and average_half_life are both set: the running average has one of them, "
+                "so set the other to 0"
+            )
         return self
 
     @property

