@@ -28,7 +28,8 @@ def power(images: Images) -> Power:
     """Mean power of the brightness at each frequency of [B, 3, H, W]: [H, W / 2 + 1].
 
     Brightness is the mean of the three colours, its mean over the picture taken away; a Hann window
-    keeps the borders out. A picture of independent noise of variance v has v everywhere.
+    keeps the borders out. A picture of independent noise of variance v has v everywhere, but for
+    the lowest frequencies.
     """
     grey = images.float().mean(1)  # [B, H, W]
     grey = grey - grey.mean((1, 2), keepdim=True)
