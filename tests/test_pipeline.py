@@ -272,10 +272,6 @@ def test_progress_ends_at_the_total(model):
     assert seen == [(8, 10), (10, 10)]
 
 
-def test_unknown_words_are_told(model):
-    assert model.unknown([PINK, "xyzzy 12", "Xyzzy PINK"]) == ["xyzzy 12"]
-
-
 def test_devices():
     assert choose_device("cpu") == torch.device("cpu")
     assert sampling_dtype(torch.device("cuda")) == torch.float32

@@ -273,21 +273,21 @@ class StackGAN:
                 progress(min(part.stop, total), total)
         return Drawn(torch.cat(sketches), torch.cat(pictures) if pictures else None)
 
-    def unknown(self, captions: Sequence[str]) -> list[str]:
-        """Captions of which the encoder reads not a single word that it saw in training."""
-        vocabulary = getattr(self.encoder, "vocabulary", None)
-        if not vocabulary:
-            return []
-        from stackgan.text import words
+    def mean_sketches(self, captions: Sequence[str]) -> Pixels:
+        """The sketch of each caption with all chance at zero, uint8 [N, 3, 64, 64]."""
+        embedding = self.embed(check_captions(captions))
+        chance = Chance(*(0 * part for part in self.chance([0] * len(embedding))))
+        return self.render(embedding, chance, 1).sketches
 
-        read = getattr(self.encoder, "length", None)
-        different = dict.fromkeys(captions)
-        return [each for each in different if not vocabulary.intersection(words(each[:read]))]
+    def remarks(self, captions: str | Sequence[str]) -> list[str]:
+        """What a person should hear before these captions are drawn, a sentence for each matter.
 
-    def cut(self, captions: Sequence[str]) -> list[str]:
-        """Captions of more characters than the encoder reads; the rest has no effect."""
-        read = getattr(self.encoder, "length", None)
-        return [] if read is None else [each for each in captions if len(each.strip()) > read]
+        What changes nothing in the picture, unknown words, negations, cut captions: :mod:`remarks
+        <stackgan.remarks>`. None where all is as it seems.
+        """
+        from stackgan.remarks import remarks
+
+        return remarks(self, check_captions(captions))
 
     def _passes(self, total: int, batch: int) -> list[slice]:
         """Which images go together.

@@ -124,25 +124,31 @@ def test_a_caption_after_two_hyphens_may_begin_with_one(generate, here):
 def test_a_caption_of_unknown_words_is_drawn_with_a_warning(generate, here):
     done = generate("xyzzy", "--out", "x.png")
     assert done.code == 0 and (here / "x.png").exists()
-    assert done.err.count("\n") == 1 and "knows no word of 'xyzzy'" in done.err
+    assert done.err.count("\n") == 1 and "the model 'tiny' knows no \"xyzzy\"" in done.err
+    assert 'it knows words such as "red", "yellow"' in done.err
 
 
-def test_several_captions_of_unknown_words_are_one_sentence(generate):
-    done = generate("xyzzy", PINK, "12345", "\N{HOT BEVERAGE}", "x" * 300, "--out", "out")
+def test_several_captions_are_a_sentence_for_each_matter(generate):
+    asked = ["xyzzy", PINK, "pink xyz", "x" * 300, "no petals", "--out", "out"]
+    done = generate(*asked, "--json")
     warned = done.err.splitlines()
-    assert done.code == 0 and len(warned) == 2
-    assert "knows no word of 'xyzzy' (and 3 others)" in warned[0]
-    assert "reads 201 characters of a caption, so 'xxx" in warned[1] and len(warned[1]) < 200
+    assert done.code == 0 and json.loads(done.out)["remarks"] == [
+        line.removeprefix("stackgan: warning: ") for line in warned
+    ]
+    assert 'knows no "xyzzy"' in warned[0] and max(map(len, warned)) < 250
+    assert sum("knows no" in line for line in warned) <= 2  # what moves the picture, what does not
+    assert "does not understand \"no\" in 'no petals'" in warned[-2]
+    assert "reads 201 characters of a caption, so 'xxx" in warned[-1]
 
 
 def test_what_a_long_caption_loses_is_said_in_one_sentence(generate, here):
     done = generate(f"{PINK} " * 300, "--out", "a.png")
     assert done.code == 0 and done.err.count("\n") == 1
     assert "reads 201 characters of a caption, so 'this flower" in done.err and "is cut" in done.err
-    exactly = f"{PINK}{' very' * 99}"[:201]
-    assert generate(exactly, "--out", "b.png").err == ""
+    exactly = f"{PINK}{' very' * 99}"[:200] + "y"
+    assert "is cut" not in generate(exactly, "--out", "b.png").err
     late = generate("qqq " * 60 + PINK, "--out", "c.png").err
-    assert "knows no word of 'qqq" in late and "is cut" in late
+    assert 'knows no "qqq"' in late and "is cut" in late and "pink" not in late.split(";")[0]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def command(
 
     path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
     network = StackGAN.from_pretrained(model, device, encoder)
-    for caption in network.unknown([first, last]):
-        warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
+    for sentence in network.remarks([first, last]):
+        warn(sentence)
     result = network.interpolate(first, last, steps, seed)
     fields = {
         "caption": f"{first} -> {last}",
