@@ -12,7 +12,7 @@ LAYERS = [
     {"errors", "tensors", "safe_pickle", "memory"},
     {"config", "presets"},
     {"text", "models", "data"},
-    {"result", "pipeline", "hub", "encoders", "remarks"},
+    {"result", "pipeline", "hub", "encoders", "remarks", "pil"},
     {"training", "legacy"},
     {"evaluation"},
     {"web"},

@@ -4,7 +4,8 @@ A model folder holds
 
 ==============================  ==================================================================
 ``config.json``                 format tag, architecture, encoder, training card, measured scores,
-                                and the sha256 of every other file
+                                ``sampling`` (the truncation that is used where none is named), and
+                                the sha256 of every other file
 ``generator.safetensors``       both generators, prefixed ``stage1.`` and ``stage2.``
 ``text_encoder.safetensors``    the encoder whose embeddings the generators read; of one over 10 MB
                                 ``config.json`` keeps name, sha256 and where it was found
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -197,6 +199,7 @@ def save_model(
     stage1_discriminator: nn.Module | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
+    truncation: float | None = None,
     card: str | None = None,
     name: str | None = None,
     dtype: torch.dtype = torch.bfloat16,
@@ -206,7 +209,7 @@ def save_model(
 
     Kernels are stored in ``dtype``, vectors (biases, normalisation statistics) in float32. An
     encoder of up to 10 MB, or with ``keep_encoder`` of any size, travels inside; of another one
-    name, sha256 and source are kept.
+    name, sha256 and source are kept. ``truncation`` is the model's own, used where none is named.
     """
     from stackgan import __version__
     from stackgan.encoders import describe
@@ -238,6 +241,7 @@ def save_model(
             "encoder": kept_encoder,
             "training": dict(training or {}),
             "scores": dict(scores or {}),
+            **({} if truncation is None else {"sampling": {"truncation": truncation}}),
             "files": {
                 path.name: _facts(path) for path in sorted(fresh.iterdir()) if path.name != CARD
             },
@@ -257,6 +261,30 @@ def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     config = read_config(folder)
     config["scores"] = {**config.get("scores", {}), **scores}
     write_json(folder / CONFIG, config)
+
+
+def write_truncation(folder: Path, truncation: float) -> None:
+    """Make ``truncation`` what a model folder is sampled with where none is named."""
+    config = read_config(folder)
+    config["sampling"] = {**config.get("sampling", {}), "truncation": truncation}
+    read_truncation(config)
+    write_json(folder / CONFIG, config)
+
+
+def read_truncation(config: Mapping[str, Any]) -> float:
+    """The truncation a model folder names for sampling; 1.0, none, where it names none.
+
+    Raises:
+        ModelError: it is no number from 0 on.
+    """
+    sampling = config.get("sampling", {})
+    found = sampling.get("truncation", 1.0) if isinstance(sampling, Mapping) else None
+    number = isinstance(found, int | float) and not isinstance(found, bool)
+    if not number or not 0 <= found < math.inf:
+        raise ModelError(
+            f"{CONFIG} has sampling truncation {found!r}; expected a number from 0 on, 1 is none"
+        )
+    return float(found)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

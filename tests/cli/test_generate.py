@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from stackgan import __version__
 from stackgan.data.examples import plain
+from stackgan.hub import write_truncation
 from stackgan.result import read_fields
 
 PINK = "this flower has pink petals"
@@ -39,6 +41,7 @@ def test_out_is_one_256x256_png_with_its_fields(generate, here):
     with Image.open(here / "flower.png") as image:
         assert (image.format, image.size, image.mode) == ("PNG", (256, 256), "RGB")
     fields = {"caption": PINK, "seed": "0", "model": "tiny", "version": __version__}
+    fields["truncation"] = "1.0"
     assert read_fields(here / "flower.png") == fields
 
 
@@ -90,6 +93,32 @@ def test_json_tells_caption_seed_and_file(generate):
     for picture in told["pictures"]:
         assert picture["caption"] == PINK and picture["size_px"] == [256, 256]
         assert read_fields(Path(picture["file"]))["seed"] == str(picture["seed"])
+
+
+def test_the_model_s_own_truncation_is_used_and_told(command_line, tiny_model, here):
+    folder = shutil.copytree(tiny_model, here / "calm")
+    write_truncation(folder, 0.5)
+
+    def told(*words):
+        done = command_line("generate", PINK, *words, "--json")
+        assert done.code == 0
+        answer = json.loads(done.out)
+        (picture,) = answer["pictures"]
+        assert read_fields(Path(picture["file"]))["truncation"] == str(answer["truncation"])
+        return answer["truncation"], Image.open(picture["file"]).tobytes()
+
+    own = told("--model", folder, "--out", "a.png")
+    asked = told("--model", tiny_model, "--truncation", "0.5", "--out", "b.png")
+    other = told("--model", folder, "--truncation", "1", "--out", "c.png")
+    assert own == asked and own[0] == 0.5
+    assert other[0] == 1.0 and other[1] != own[1]
+
+
+def test_truncation_zero_draws_one_picture_and_says_so(generate):
+    done = generate(PINK, "-n", 4, "--truncation", 0, "--out", "grid.png")
+    assert done.code == 0 and done.err.count("\n") == 1
+    assert "the 4 pictures of a caption are one and the same" in done.err
+    assert generate(PINK, "--truncation", 0, "--out", "one.png").err == ""
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,13 @@ def command(
         bool, typer.Option("--sketches", help="The Stage-I sketch beside each picture.")
     ] = False,
     truncation: Annotated[
-        float, typer.Option("--truncation", min=0.0, help="Under 1: safer and less varied.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--truncation",
+            min=0.0,
+            help="Under 1: safer and less varied. Without it the model's own, else 1.",
+        ),
+    ] = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -86,7 +91,7 @@ def command(
     from stackgan.pipeline import StackGAN
 
     network = StackGAN.from_pretrained(model, device, encoder)
-    remarks = network.remarks(asked)
+    remarks = network.remarks(asked, num_images, truncation)
     for sentence in remarks:
         warn(sentence)
     with bar("drawing") as progress:
@@ -113,6 +118,7 @@ def description(result: Result, paths: list[Path], remarks: list[str]) -> dict[s
     return {
         "model": result.model,
         "version": result.version,
+        "truncation": result.truncation,
         "pictures": [
             {
                 "caption": result.captions[i],

@@ -51,8 +51,7 @@ def command(
     fields = {
         "caption": f"{first} -> {last}",
         "seed": "none" if seed is None else str(seed),
-        "model": result.model,
-        "version": result.version,
+        **result.common_fields(),
     }
     save_png(result.row(), path, fields)
     answer(str(path), {"file": str(path), "steps": steps, **fields}, json)
