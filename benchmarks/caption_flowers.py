@@ -18,9 +18,9 @@ from collections import Counter
 from pathlib import Path
 
 from stackgan.data import read_examples
+from stackgan.joint import JointEmbedding
 from stackgan.text import load_encoder
 from stackgan.training.captioning import caption_photographs, photographs, write_metadata
-from stackgan.training.joint import JointEmbedding
 
 HELD_OUT = {"rose", "colts-foot", "pansy"}
 SPECIES = {

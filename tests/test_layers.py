@@ -12,7 +12,7 @@ LAYERS = [
     {"errors", "tensors", "safe_pickle", "memory"},
     {"config", "presets"},
     {"text", "models", "data"},
-    {"result", "pipeline", "hub", "encoders", "remarks", "pil"},
+    {"result", "pipeline", "hub", "encoders", "remarks", "pil", "joint", "best_of"},
     {"training", "legacy"},
     {"evaluation"},
     {"web"},

@@ -278,7 +278,7 @@ def read_truncation(config: Mapping[str, Any]) -> float:
         ModelError: it is no number from 0 on.
     """
     sampling = config.get("sampling", {})
-    found = sampling.get("truncation", 1.0) if isinstance(sampling, Mapping) else None
+    found: Any = sampling.get("truncation", 1.0) if isinstance(sampling, Mapping) else None
     number = isinstance(found, int | float) and not isinstance(found, bool)
     if not number or not 0 <= found < math.inf:
         raise ModelError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,7 @@ from stackgan.tensors import (
 )
 
 if TYPE_CHECKING:
+    from stackgan.joint import JointEmbedding
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
@@ -102,6 +104,7 @@ class StackGAN:
         seed: int = 0,
         stage: int | None = None,
         truncation: float | None = None,
+        best_of: int = 1,
         progress: Progress | None = None,
     ) -> Result:
         """Draw ``num_images`` pictures of each caption, with seeds ``seed``, ``seed + 1``, ...
@@ -110,19 +113,31 @@ class StackGAN:
             stage: 1 for the 64x64 sketches alone, 2 for pictures; None for the last the model has.
             truncation: scales noise and the spread of the conditions; under 1 is safer and less
                 varied, 0 is the mean picture; None is what the model's folder says, else 1.
+            best_of: draw so many for each picture and keep the one that fits its caption best, by
+                the text encoder's image side. Picture i is chosen of the ``best_of`` seeds from
+                ``seed + i * best_of`` on; the result tells which, and that seed alone draws it.
 
         Raises:
-            InputError: an empty caption, a number out of range, or a stage the model lacks.
+            InputError: an empty caption, a number out of range, a stage the model lacks, or the
+                package that ranks is not installed.
+            ModelError: ``best_of`` with a text encoder that has no image side.
         """
         captions = check_captions(captions)
         if num_images < 1:
             raise InputError(f"num_images is {num_images}, expected 1 or more")
-        check_seed(seed, num_images)
+        if best_of < 1:
+            raise InputError(f"best_of is {best_of}, expected 1 or more")
+        check_seed(seed, num_images * best_of)
+        stage, truncation = self._stage(stage), self.truncated(truncation)
         asked = [caption for caption in captions for _ in range(num_images)]
         seeds = [seed + i for _ in captions for i in range(num_images)]
-        truncation = self.truncated(truncation)
+        if best_of > 1:
+            from stackgan.best_of import best_seeds
+
+            tried = range(seed, seed + num_images * best_of)
+            seeds, progress = best_seeds(self, captions, tried, best_of, truncation, progress)
         drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
-        return self._result(drawn, asked, seeds, truncation)
+        return self._result(drawn, asked, seeds, truncation, best_of)
 
     def draw(
         self,
@@ -293,6 +308,7 @@ class StackGAN:
         captions: str | Sequence[str],
         num_images: int = 1,
         truncation: float | None = None,
+        best_of: int = 1,
     ) -> list[str]:
         """What a person should hear before a call with these arguments, a sentence a matter.
 
@@ -301,13 +317,15 @@ class StackGAN:
         """
         from stackgan.remarks import remarks
 
-        said = remarks(self, check_captions(captions))
-        if num_images > 1 and self.truncated(truncation) == 0:
-            said.append(
-                "truncation 0 leaves nothing to chance: "
-                f"the {num_images} pictures of a caption are one and the same"
-            )
-        return said
+        truncation = self.truncated(truncation)
+        return remarks(self, check_captions(captions), num_images * best_of, truncation)
+
+    @cached_property
+    def joint(self) -> JointEmbedding:
+        """What tells how well a picture and a caption fit: the text encoder and its image side."""
+        from stackgan.best_of import ranking
+
+        return ranking(self.encoder)
 
     def _passes(self, total: int, batch: int) -> list[slice]:
         """Which images go together.
@@ -368,13 +386,17 @@ class StackGAN:
         return stage or (1 if self.stage2 is None else 2)
 
     def _result(
-        self, drawn: Drawn, captions: Sequence[str], seeds: Sequence[int], truncation: float
+        self,
+        drawn: Drawn,
+        captions: Sequence[str],
+        seeds: Sequence[int],
+        truncation: float,
+        best_of: int = 1,
     ) -> Result:
         sketches = as_pil(drawn.sketches)
         images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
-        return Result(
-            images, sketches, list(captions), list(seeds), self.name, __version__, truncation
-        )
+        told = (self.name, __version__, truncation, best_of)
+        return Result(images, sketches, list(captions), list(seeds), *told)
 
 
 def choose_device(name: str) -> torch.device:

@@ -24,8 +24,10 @@ NOTHING = "?"
 """What a caption is compared with that has no function word: no encoder has it as a word."""
 
 
-def remarks(model: StackGAN, captions: Sequence[str]) -> list[str]:
-    """Say in one sentence for each matter what these captions ask for in vain.
+def remarks(
+    model: StackGAN, captions: Sequence[str], pictures: int = 1, truncation: float = 1.0
+) -> list[str]:
+    """Say in one sentence for each matter what is asked for in vain, ``pictures`` of each caption.
 
     Of encoders without a vocabulary (or of listed captions only) words and pictures are not judged.
     """
@@ -46,6 +48,11 @@ def remarks(model: StackGAN, captions: Sequence[str]) -> list[str]:
         said.append(
             f"the model {model.name!r} reads {length} characters of a caption, "
             f"so {_first(cut)} is cut"
+        )
+    if pictures > 1 and truncation == 0:
+        said.append(
+            "truncation 0 leaves nothing to chance: "
+            f"the {pictures} pictures drawn of a caption are one and the same"
         )
     return said
 

@@ -32,6 +32,8 @@ class Result:
     model: str
     version: str
     truncation: float = 1.0
+    best_of: int = 1
+    """Of how many pictures each was kept."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,6 +52,7 @@ class Result:
             "model": self.model,
             "version": self.version,
             "truncation": str(self.truncation),
+            **({"best_of": str(self.best_of)} if self.best_of > 1 else {}),
         }
 
     def pictures(self, sketches: bool = False) -> list[Image.Image]:

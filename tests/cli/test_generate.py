@@ -117,7 +117,7 @@ def test_the_model_s_own_truncation_is_used_and_told(command_line, tiny_model, h
 def test_truncation_zero_draws_one_picture_and_says_so(generate):
     done = generate(PINK, "-n", 4, "--truncation", 0, "--out", "grid.png")
     assert done.code == 0 and done.err.count("\n") == 1
-    assert "the 4 pictures of a caption are one and the same" in done.err
+    assert "the 4 pictures drawn of a caption are one and the same" in done.err
     assert generate(PINK, "--truncation", 0, "--out", "one.png").err == ""
 
 

@@ -119,12 +119,6 @@ DEFECTS = [
         "an interpolation is truncated as a call is",
         "test_a_model_s_own_truncation_holds_for_refine_and_interpolate",
     ),
-    _pipeline(
-        "if num_images > 1 and self.truncated(truncation) == 0:",
-        "if False:",
-        "one picture several times is said",
-        "test_one_picture_several_times_is_said",
-    ),
     _hub(
         "not 0 <= found < math.inf",
         "not found < math.inf",

@@ -77,6 +77,12 @@ DEFECTS = [
         "an encoder of listed captions is asked for no other",
         "test_of_an_encoder_of_listed_captions_nothing_is_asked_that_it_has_not",
     ),
+    _remarks(
+        "if pictures > 1 and truncation == 0:",
+        "if False:",
+        "one picture several times is said",
+        "tests/test_pipeline.py::test_one_picture_several_times_is_said",
+    ),
     _captions(
         "if word in FUNCTION_WORDS and word not in NEGATIONS",
         "if word in FUNCTION_WORDS",

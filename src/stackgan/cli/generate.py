@@ -65,6 +65,15 @@ def command(
             help="Under 1: safer and less varied. Without it the model's own, else 1.",
         ),
     ] = None,
+    best_of: Annotated[
+        int,
+        typer.Option(
+            "--best-of",
+            metavar="N",
+            min=1,
+            help="Draw N for each picture, keep the one that fits best: of seeds SEED + i N ...",
+        ),
+    ] = 1,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -91,11 +100,11 @@ def command(
     from stackgan.pipeline import StackGAN
 
     network = StackGAN.from_pretrained(model, device, encoder)
-    remarks = network.remarks(asked, num_images, truncation)
+    remarks = network.remarks(asked, num_images, truncation, best_of)
     for sentence in remarks:
         warn(sentence)
     with bar("drawing") as progress:
-        result = network(asked, num_images, seed, stage, truncation, progress)
+        result = network(asked, num_images, seed, stage, truncation, best_of, progress)
     paths = save(result, out, one_file, sketches)
     answer("\n".join(str(path) for path in paths), description(result, paths, remarks), json)
 
@@ -119,6 +128,7 @@ def description(result: Result, paths: list[Path], remarks: list[str]) -> dict[s
         "model": result.model,
         "version": result.version,
         "truncation": result.truncation,
+        "best_of": result.best_of,
         "pictures": [
             {
                 "caption": result.captions[i],
