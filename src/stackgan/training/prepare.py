@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.batches import Batches, Typed
-from stackgan.data.cache import prepare_cache
+from stackgan.data.cache import prepare_cache, written_whole
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
@@ -23,11 +25,20 @@ from stackgan.training.spectrum import Power, reference_power
 
 Progress = Callable[[str, int, int], None]
 
+EMBEDDED_AT_ONCE = 1024
+"""Captions between two words of progress."""
+
 
 def embed_examples(
-    encoder: TextEncoder, examples: Sequence[Example], settings: Settings
+    encoder: TextEncoder,
+    examples: Sequence[Example],
+    settings: Settings,
+    cache: Path | None = None,
+    progress: Progress = lambda what, done, total: None,
 ) -> tuple[Tensor, list[tuple[int, ...]], Typed | None]:
     """Embed every different caption once, and every wording where the settings ask for a share.
+
+    With the folder ``cache`` the embeddings are kept there: a resumed run reads them in a second.
 
     Returns:
         embeddings [M, E] and, for each example, the rows that are its captions; then its wordings.
@@ -49,7 +60,32 @@ def embed_examples(
             {place[line]: content(line) for lines in made for line in lines},
             [known_words(*each) for each in zip(subjects, captions, strict=True)],
         )
-    return encoder.encode(list(place)), rows, typed
+    return _embedded(encoder, list(place), cache, progress), rows, typed
+
+
+def _embedded(
+    encoder: TextEncoder, captions: list[str], cache: Path | None, progress: Progress
+) -> Tensor:
+    """The captions' embeddings [M, E]: from the cache, or made and kept there."""
+    if cache is None:
+        return encoder.encode(captions)
+    told = hashlib.sha256("\n".join([encoder.sha256, *captions]).encode("utf-8", "replace"))
+    path = cache / f"embeddings-{told.hexdigest()[:16]}.npy"
+    try:
+        kept = np.load(path, allow_pickle=False)
+        if kept.shape == (len(captions), encoder.dim) and kept.dtype == np.float32:
+            return torch.from_numpy(kept)
+    except (OSError, ValueError, EOFError):
+        pass
+    parts = []
+    for start in range(0, len(captions), EMBEDDED_AT_ONCE):
+        parts.append(encoder.encode(captions[start : start + EMBEDDED_AT_ONCE]).float())
+        progress("reading captions", start + len(parts[-1]), len(captions))
+    embeddings = torch.cat(parts)
+    cache.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, embeddings.numpy())
+    return embeddings
 
 
 def stored_px(examples: Sequence[Example], image_px: int) -> int:

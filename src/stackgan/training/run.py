@@ -157,7 +157,9 @@ def train(
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     encoder = _encoder(run, plan, examples, say, progress)
     settings = _with_encoder(plan.settings, encoder)
-    embeddings, rows, typed = embed_examples(encoder, examples, plan.settings)
+    embeddings, rows, typed = embed_examples(
+        encoder, examples, plan.settings, _cache_folder(run, plan), progress
+    )
     shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
     sketching = Sketching()
     if 1 not in plan.stages:
