@@ -46,7 +46,7 @@ class PlainPictures:
 
     def __init__(self, examples: list[Example], encoder: TextEncoder, batch: int) -> None:
         self.examples, self.size = examples, batch
-        self.embeddings, self.rows = embed_examples(encoder, examples)
+        self.embeddings, self.rows, _ = embed_examples(encoder, examples, Settings())
         self.random = np.random.default_rng(0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

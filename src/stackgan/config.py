@@ -95,6 +95,13 @@ class Architecture(_Frozen):
     biases: Literal["none", "score", "first"] = "first"
     """Convolutions that have one under batch normalisation: none (TF); the discriminators' scores
     (PT); these and Stage-II's first."""
+    crop_px: Literal[0, 64, 128] = 0
+    """Stage-II is trained on random crops of this side, its discriminator built for them, while
+    Stage-I draws the whole sketch; 0: on whole pictures. Crops of 128 cost a third and see three
+    times the pictures (modern)."""
+    sketch_strengths: bool = False
+    """Stage-II is told how much noise and blur its sketch carries: two more planes beside its
+    colours (modern; ``stage2.sketch_noise``, ``stage2.sketch_blur``)."""
     arithmetic: Literal["fast", "literal"] = "fast"
     """How the same functions are computed: fast, or operation by operation as the published PyTorch
     code does, so that its numbers come out to the last bits (slower)."""
@@ -113,6 +120,11 @@ class Architecture(_Frozen):
             raise ValueError("a bottleneck discriminator needs architecture.normalisation=batch")
         if self.discriminator_text == "mean" and not self.stage2_text:
             raise ValueError("without stage2_text there is no mean for discriminator_text=mean")
+        if self.crop_px >= self.image_px:
+            raise ValueError(
+                f"crop_px={self.crop_px} is no part of pictures of image_px={self.image_px}: set "
+                "architecture.crop_px to less, or to 0 for whole pictures"
+            )
         return self
 
 
@@ -167,10 +179,32 @@ class StageSettings(_Frozen):
     projected_weight: float = Field(0.0, ge=0)
     """G's weight of a second discriminator on frozen EfficientNet-Lite1 features (extra `eval`);
     0: there is none."""
+    projected_loss: Literal["logistic", "hinge"] = "hinge"
+    """The loss of its heads: hinge as Sauer et al., whatever ``loss`` the other has."""
+    projected_text: bool = False
+    """Its heads read the caption too (modern)."""
+    projected_wrong_weight: float = Field(0.5, ge=0)
+    """With ``projected_text``: its weight of real images with a wrong caption."""
+    projected_px: int = Field(0, ge=0, le=512)
+    """Images are enlarged to this side before its network sees them; 0: they are not."""
+    projected_taps: tuple[Literal[2, 4, 8, 16, 32], ...] = (8, 16, 32)
+    """The strides of the network at which it has heads."""
+    class_weight: float = Field(0.0, ge=0)
+    """Weight, for D and G alike, of naming an image's class from D's features."""
+    contrastive_weight: float = Field(0.0, ge=0)
+    """Weight, for D and G alike, of finding an image's caption among the batch's."""
+    spectrum_weight: float = Field(0.0, ge=0)
+    """What G pays for power at single frequencies beyond half as much again as photographs have:
+    stripes and dots of about two pixels."""
     augment: tuple[Literal["translation", "cutout"], ...] = ()
     """Differentiable augmentation of what D sees."""
     average: float = Field(0.0, ge=0, lt=1)
-    """Decay of the running average of G's weights; 0: none."""
+    """Decay of the running average of G's weights; 0: none, but for ``average_half_life``."""
+    average_half_life: int = Field(0, ge=0)
+    """Images in which the running average forgets half, in place of ``average``; 0: by that."""
+    average_ramp: float = Field(0.05, ge=0, le=1)
+    """With it: and no more than this share of the images so far, so that an early average is of
+    late weights; 0: no such bound."""
     pair_steps: int = Field(0, ge=0)
     """Stage-II only: the first steps refine shrunken photographs, not sketches."""
     pair_share: float = Field(0.0, ge=0, le=1)
@@ -181,6 +215,11 @@ class StageSettings(_Frozen):
     """Stage-II only: the first steps have that loss alone."""
     sketch_weight: float = Field(0.0, ge=0)
     """Stage-II only: weight of the difference between the shrunken picture and its sketch."""
+    sketch_noise: float = Field(0.0, ge=0, le=1)
+    """Stage-II only: sketches carry noise of up to this deviation (in [-1, 1]), told to G with
+    ``architecture.sketch_strengths``."""
+    sketch_blur: float = Field(0.0, ge=0, le=4)
+    """Stage-II only: sketches are blurred by up to this many pixels, told to G likewise."""
     frozen_statistics: Literal["running", "batch", "drift"] = "running"
     """Stage-II only: the frozen Stage-I's batch normalisation uses its own statistics; the batch's
     (TF); or the batch's, which its own follow (PT, a defect)."""
@@ -195,7 +234,14 @@ class StageSettings(_Frozen):
                 f"a batch_size of {self.batch_size} has no {self.accumulate} equal parts of two or "
                 "more: choose accumulate so that it has"
             )
+        if list(self.projected_taps) != sorted(set(self.projected_taps)) or not self.projected_taps:
+            raise ValueError("projected_taps are strides in ascending order, such as [8, 16, 32]")
         return self
+
+    @property
+    def averages(self) -> bool:
+        """Whether there is a running average of G's weights."""
+        return self.average > 0 or self.average_half_life > 0
 
 
 class EncoderTraining(_Frozen):
@@ -209,6 +255,10 @@ class EncoderTraining(_Frozen):
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: Literal["lite1", "small"] = "lite1"
     """Frozen EfficientNet-Lite1 features, or a small network trained along."""
+    image_px: int = Field(64, ge=16, le=1024)
+    """Side of the photographs that lite1 is shown; the small network reads 64 always."""
+    pad: int = Field(0, ge=0, le=100)
+    """Spaces read before a caption, so that its first word counts; 0: none, as the paper."""
     word_weight: float = Field(0.0, ge=0)
     """Weight of naming the caption's words from its embedding; 0: none, as the paper."""
     learning_rate: float = Field(7e-4, gt=0)
@@ -240,6 +290,9 @@ class Settings(_Frozen):
     """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
     captions_per_image: int = Field(1, ge=1)
     """An example's embedding in training is the mean of so many of its captions' (TF: 4)."""
+    wordings_share: float = Field(0.0, ge=0, le=1)
+    """Share of the captions shown, to the text encoder and to the GAN, that are wordings as people
+    type them ("a pink rose"), made of captions and class names."""
     initialisation: Literal["normal", "truncated"] = "normal"
     """First weights under batch normalisation: N(0, 0.02), or for convolutions that truncated at
     two deviations (TF)."""
@@ -257,15 +310,20 @@ class Settings(_Frozen):
     """Steps between sample sheets."""
 
     @model_validator(mode="after")
-    def _stage1_has_no_sketches(self) -> Settings:
+    def _parts_fit(self) -> Settings:
         fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight",
-                  "finetune_stage1")  # fmt: skip
+                  "sketch_noise", "sketch_blur", "finetune_stage1")  # fmt: skip
         if any(getattr(self.stage1, name) for name in fields):
             raise ValueError(
                 "stage1 has no sketches: pair_*, pixel_*, sketch_* and finetune_stage1 are stage2's"
             )
         if self.stage1.frozen_statistics != "running":
             raise ValueError("stage1 freezes no other stage: frozen_statistics is stage2's")
+        if self.wordings_share and self.captions_per_image > 1:
+            raise ValueError(
+                "captions_per_image averages captions, wordings are shown alone: set "
+                "captions_per_image=1 or wordings_share=0"
+            )
         return self
 
 

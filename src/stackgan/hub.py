@@ -12,6 +12,8 @@ A model folder holds
 ``discriminator.safetensors``   the last stage's discriminator, for nearest neighbours (optional)
 ``stage1_discriminator...``     Stage-I's, where that is not the last: fine-tuning goes on from it
                                 (``stage1_discriminator.safetensors``, optional)
+``projected.safetensors``       the last stage's projected discriminator without its frozen network
+                                (and ``stage1_projected.safetensors``, Stage-I's), for the same
 ``README.md``                   the model card (optional)
 ==============================  ==================================================================
 """
@@ -45,6 +47,8 @@ GENERATOR = "generator.safetensors"
 ENCODER = "text_encoder.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
 STAGE1_DISCRIMINATOR = "stage1_discriminator.safetensors"
+PROJECTED = "projected.safetensors"
+STAGE1_PROJECTED = "stage1_projected.safetensors"
 CARD = "README.md"
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -89,6 +93,13 @@ class LoadedModel:
             _fill(network, _read_weights(self.folder, file, self.config), self.folder / file)
             self._discriminators[stage] = network
         return self._discriminators[stage]
+
+    def projected_weights(self, stage: Literal[1, 2]) -> dict[str, Tensor] | None:
+        """The weights of the projected discriminator of ``stage``; None where none is kept."""
+        file = PROJECTED if stage == self.last_stage else STAGE1_PROJECTED
+        return (
+            _read_weights(self.folder, file, self.config) if file in self.config["files"] else None
+        )
 
     def _discriminator_file(self, stage: Literal[1, 2]) -> str:
         return DISCRIMINATOR if stage == self.last_stage else STAGE1_DISCRIMINATOR
@@ -197,6 +208,8 @@ def save_model(
     encoder: TextEncoder,
     discriminator: nn.Module | None = None,
     stage1_discriminator: nn.Module | None = None,
+    projected: Mapping[str, Tensor] | None = None,
+    stage1_projected: Mapping[str, Tensor] | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
     truncation: float | None = None,
@@ -222,12 +235,13 @@ def save_model(
     try:
         stages = nn.ModuleDict({"stage1": stage1} | ({} if stage2 is None else {"stage2": stage2}))
         save_file(_compact(stages.state_dict(), dtype), fresh / GENERATOR, {"format": FORMAT})
-        judges = {DISCRIMINATOR: discriminator}
+        judges = {DISCRIMINATOR: _state(discriminator), PROJECTED: projected}
         if stage2 is not None:
-            judges[STAGE1_DISCRIMINATOR] = stage1_discriminator
+            judges[STAGE1_DISCRIMINATOR] = _state(stage1_discriminator)
+            judges[STAGE1_PROJECTED] = stage1_projected
         for file, judge in judges.items():
             if judge is not None:
-                save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
+                save_file(_compact(judge, dtype), fresh / file, {"format": FORMAT})
         kept_encoder = describe(encoder, at_any_size=keep_encoder)
         if kept_encoder["file"]:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
@@ -346,6 +360,10 @@ def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None
             )
     network.load_state_dict(weights, strict=True, assign=True)
     network.eval().requires_grad_(False)
+
+
+def _state(network: nn.Module | None) -> Mapping[str, Tensor] | None:
+    return None if network is None else network.state_dict()
 
 
 def _compact(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

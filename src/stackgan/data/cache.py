@@ -131,7 +131,7 @@ def _build(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)
-    with _written_whole(path) as unfinished:
+    with written_whole(path) as unfinished:
         pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
         _reserve(unfinished)
         try:
@@ -143,7 +143,7 @@ def _build(
             raise DataError(f"{error}; `stackgan data check` names every such file") from error
         pixels.flush()
         _record(path).unlink(missing_ok=True)  # an old record never stands beside new pixels
-    with _written_whole(_record(path)) as unfinished:
+    with written_whole(_record(path)) as unfinished:
         recorded = {"format": FORMAT, "fingerprint": fingerprint}
         unfinished.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 
@@ -164,7 +164,7 @@ def _reserve(path: Path) -> None:
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
     for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
         if not _is_running(int(left_over.name.split(".")[-3])):

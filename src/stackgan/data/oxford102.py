@@ -1,13 +1,15 @@
 """Oxford-102 flowers with the captions of Reed et al.: its usual folder, as a list of examples.
 
 ``jpg/image_NNNNN.jpg``, ``text_c10/class_NNNNN/image_NNNNN.txt`` (a caption a line) and the class
-lists ``trainvalclasses.txt`` (split ``train``) and ``testclasses.txt`` (split ``test``).
+lists ``trainvalclasses.txt`` (split ``train``) and ``testclasses.txt`` (split ``test``). Where
+``cat_to_name.json`` lies beside them ({"74": "rose"}), examples have their flowers' names.
 
 Paper: section 4.1, 82 classes for training and 20 for testing, no class in both.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from stackgan.data.examples import (
@@ -17,12 +19,15 @@ from stackgan.data.examples import (
     Split,
     check_root,
     check_split,
+    plain,
     read_lines,
+    read_text,
 )
 from stackgan.data.images import image_faults
 from stackgan.errors import DataError
 
 CLASS_LISTS = {"train": "trainvalclasses.txt", "test": "testclasses.txt"}
+NAMES = "cat_to_name.json"
 
 
 def read(root: Path, split: Split = "train") -> list[Example]:
@@ -35,6 +40,7 @@ def read(root: Path, split: Split = "train") -> list[Example]:
     check_split(split)
     _check_layout(root)
     photographs = {path.name for path in (root / "jpg").iterdir()}
+    names = _names(root)
     examples = []
     for class_name in sorted(_classes(root, split)):
         for text in sorted((root / "text_c10" / class_name).glob("image_*.txt")):
@@ -46,7 +52,7 @@ def read(root: Path, split: Split = "train") -> list[Example]:
                     f"{text} {what}; `stackgan data check oxford102 --root {root}` names every "
                     "such file"
                 )
-            examples.append(Example(image, captions, class_name))
+            examples.append(Example(image, captions, class_name, subject=names.get(class_name)))
     if not examples:
         raise DataError(f"{root} holds no captioned photograph for the split {split!r}")
     return sorted(examples, key=lambda example: example.image.name)
@@ -105,6 +111,20 @@ def _check_layout(root: Path) -> None:
                 f"{root} is not an Oxford-102 folder: {name} is missing; expected jpg/, text_c10/, "
                 "trainvalclasses.txt and testclasses.txt"
             )
+
+
+def _names(root: Path) -> dict[str, str]:
+    """Folder of a class -> the flower's name, of ``cat_to_name.json``; empty without that file."""
+    path = root / NAMES
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(read_text(path))
+        return {f"class_{int(key):05}": plain(str(name)).strip() for key, name in found.items()}
+    except (AttributeError, ValueError, RecursionError):
+        raise DataError(
+            f'{path} holds no names of classes; expected {{"1": "pink primrose"}}'
+        ) from None
 
 
 def _classes(root: Path, split: Split) -> set[str]:

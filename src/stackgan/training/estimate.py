@@ -10,10 +10,13 @@ import torch
 from torch import nn
 
 from stackgan.config import Settings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.projected import ProjectedDiscriminator
+from stackgan.models.build import build_stage1
+from stackgan.training.assemble import assemble
 from stackgan.training.run import has_bf16
-from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
+from stackgan.training.steps import Stage, StepBatch, train_step
+
+CLASSES = 100
+"""Classes of the trial's data: their number hardly costs."""
 
 
 def parameters(network: nn.Module) -> int:
@@ -47,26 +50,30 @@ def estimate_stage(settings: Settings, number: Literal[1, 2], device: str) -> di
 
 def _trial(settings: Settings, number: Literal[1, 2], device: str) -> Stage:
     """The stage as it will be trained, past its warm-up."""
-    a = settings.architecture
-    random = torch.Generator().manual_seed(0)
-    generator = build_stage1(a) if number == 1 else build_stage2(a)
-    discriminator = build_discriminator(a, number)
-    for network in (generator, discriminator):
-        initialise(network, random)
     trial = (settings.stage1 if number == 1 else settings.stage2).model_copy(
         update={"pixel_steps": 0, "pair_steps": 0}
     )
-    bf16 = settings.precision != "fp32" and has_bf16(device)
-    where = torch.device(device)
-    sketcher = build_stage1(a).to(where) if number == 2 else None
-    return make_stage(
-        generator.to(where),
-        discriminator.to(where),
-        trial,
-        sketcher=sketcher,
-        projected=ProjectedDiscriminator().to(where) if trial.projected_weight else None,
-        bf16=bf16,
+    random = torch.Generator().manual_seed(0)
+    stage = assemble(
+        settings,
+        number,
+        CLASSES,
+        random,
+        sketcher=build_stage1(settings.architecture) if number == 2 else None,
+        device=device,
+        bf16=settings.precision != "fp32" and has_bf16(device),
+        stage_settings=trial,
     )
+    if trial.spectrum_weight:
+        side = _seen_px(settings, number)
+        stage.spectrum = torch.ones(side, side // 2 + 1, device=stage.device)
+    return stage
+
+
+def _seen_px(settings: Settings, number: Literal[1, 2]) -> int:
+    """Side of what the discriminators of a stage see."""
+    a = settings.architecture
+    return a.stage1_px if number == 1 else a.crop_px or a.image_px
 
 
 def _measure(
@@ -78,7 +85,12 @@ def _measure(
     side = a.stage1_px if number == 1 else a.image_px
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, generator=random)
     embedding = torch.randn(batch, a.embedding_dim, generator=random)
-    example = StepBatch(pixels.to(device), embedding.to(device), embedding.flip(0).to(device))
+    example = StepBatch(
+        pixels.to(device),
+        embedding.to(device),
+        embedding.flip(0).to(device),
+        labels=torch.arange(batch, device=device) % CLASSES,
+    )
     if stage.settings.wrong_pair == "image":
         example = example._replace(wrong_pixels=example.pixels.flip(0))
     seconds = []

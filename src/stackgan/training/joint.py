@@ -20,18 +20,20 @@ from stackgan.data.examples import Progress
 from stackgan.errors import InputError
 from stackgan.models.features import EfficientNetLite
 from stackgan.tensors import Scalar
-from stackgan.text.alphabet import numbers
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 
 MEAN_NORM = 10.0
 
 
-def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Scalar:
+def structured_loss(
+    scores: Tensor, classes: Tensor, margin: float = 1.0, fits: Tensor | None = None
+) -> Scalar:
     """Symmetric structured joint embedding loss, averaged over the batch.
 
     ``scores[i, j]`` is the compatibility of image i and caption j; the diagonal are the true pairs.
     For every image each caption of another class pays max(0, margin + its score - the true one),
-    for every caption each image of another class the same; pairs of the same class pay nothing.
+    for every caption each image of another class the same; pairs of the same class pay nothing, nor
+    do those that ``fits`` (bool [B, B]) says describe each other as well.
 
     Paper: char-CNN-RNN (Reed et al., CVPR 2016), section 3, equations 2 to 5.
     Differs: all violations of a batch are summed instead of the largest one, as the published
@@ -41,17 +43,25 @@ def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Sca
     other = classes[:, None] != classes[None, :]
     by_image = (margin + scores - true[:, None]).clamp_min(0)
     by_caption = (margin + scores - true[None, :]).clamp_min(0)
+    if fits is not None:
+        other = other & ~fits
     violations: Tensor = (by_image + by_caption) * other
     return violations.sum() / scores.shape[0]
 
 
-def contrastive_loss(scores: Tensor, logit_scale: Tensor) -> Scalar:
+def contrastive_loss(scores: Tensor, logit_scale: Tensor, fits: Tensor | None = None) -> Scalar:
     """Symmetric cross-entropy over a batch of cosine ``scores`` [B, B], in nats, averaged.
+
+    Image i and caption j are left out of each other's choice where ``fits`` (bool [B, B]) says that
+    the caption describes the image as well as its own.
 
     Differs: an option beside the paper's hinge because it tells images of one class apart.
     """
     own = torch.arange(scores.shape[0], device=scores.device)
     logits = scores * logit_scale
+    if fits is not None:
+        beside = fits & ~torch.eye(len(fits), dtype=torch.bool, device=fits.device)
+        logits = logits.masked_fill(beside, float("-inf"))
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
@@ -106,7 +116,7 @@ def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
                 parameter.copy_(parameter.bfloat16())
         states = torch.cat(
             [
-                encoder.mean_state(numbers(captions[start : start + 256])).double()
+                encoder.mean_state(encoder.numbers(captions[start : start + 256])).double()
                 for start in range(0, len(captions), 256)
             ]
         )

@@ -70,6 +70,7 @@ def run_steps(
             drawn.embedding.to(stage.device),
             drawn.wrong_embedding.to(stage.device),
             None if drawn.wrong_pixels is None else drawn.wrong_pixels.to(stage.device),
+            None if drawn.labels is None else drawn.labels.to(stage.device),
         )
         yield train_step(stage, batch, step_random(seed, number, stage.step))
 

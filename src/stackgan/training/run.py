@@ -21,30 +21,30 @@ from typing import Any, Literal
 
 import torch
 
-from stackgan.config import Settings, validate_settings
+from stackgan.config import Settings, StageSettings, validate_settings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
 from stackgan.encoders import find_encoder
 from stackgan.errors import DataError, InputError, ModelError
 from stackgan.hub import load_model, save_model, write_json
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.conditioning import measure_text
-from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
+from stackgan.training.assemble import assemble
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
 from stackgan.training.prepare import (
     embed_examples,
     in_steps,
+    photographs_power,
     require_image_network,
     stage_batches,
     train_own_encoder,
 )
 from stackgan.training.record import Recorder
 from stackgan.training.start import Sketching, given_stage1, take_over
-from stackgan.training.steps import Stage, make_stage
+from stackgan.training.steps import Stage
 
 SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
 
@@ -157,7 +157,9 @@ def train(
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     encoder = _encoder(run, plan, examples, say, progress)
     settings = _with_encoder(plan.settings, encoder)
-    embeddings, rows = embed_examples(encoder, examples)
+    embeddings, rows, typed = embed_examples(
+        encoder, examples, plan.settings, _cache_folder(run, plan), progress
+    )
     shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
     sketching = Sketching()
     if 1 not in plan.stages:
@@ -165,19 +167,24 @@ def train(
         sketching = given_stage1(source, settings, encoder if plan.encoder is not None else None)
     for number in plan.stages:
         cache = _cache_folder(run, plan)
-        batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
+        batches = stage_batches(
+            cache, plan.settings, number, examples, embeddings, rows, typed, progress
+        )
         settings = in_steps(settings, number, batches.steps_per_epoch)
-        stage = _make(plan, settings, number, sketching.generator, device)
-        for network in (stage.generator, stage.discriminator, stage.average):
+        stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
+        for network in (stage.generator, stage.average, *stage.asked):
             if network is not None:
                 measure_text(network, embeddings)
+        if stage.settings.spectrum_weight:
+            stage.spectrum = photographs_power(batches, stage.crop_px).to(stage.device)
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)
-        _train_stage(shared, stage, number, batches, sketching.discriminator)
+        _train_stage(shared, stage, number, batches, sketching)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
-            sketching = Sketching(average, stage.discriminator)  # type: ignore[arg-type]
+            projected = None if stage.projected is None else stage.projected.state_dict()
+            sketching = Sketching(average, stage.discriminator, projected)  # type: ignore[arg-type]
     return run / "model"
 
 
@@ -186,7 +193,7 @@ def _train_stage(
     stage: Stage,
     number: Literal[1, 2],
     batches: Batches,
-    stage1_discriminator: torch.nn.Module | None,
+    before: Sketching,
 ) -> None:
     """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
     folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
@@ -215,7 +222,7 @@ def _train_stage(
                 recorder.sheet(step, pixels, SHEET_COLUMNS, diversity)
             if step % settings.checkpoint_every == 0 or last or interrupted():
                 _save(run, stage, folder / "checkpoint.pt", tally)
-                _save_model(run, stage, stage1_discriminator)
+                _save_model(run, stage, before)
             if interrupted():
                 recorder.close()
                 run.say(f"stopped; `stackgan train --run {run.folder} --resume` goes on")
@@ -223,7 +230,7 @@ def _train_stage(
     recorder.close()
     if first == steps and number == run.plan.stages[-1]:
         # a kill may have fallen between checkpoint and model folder
-        _save_model(run, stage, stage1_discriminator)
+        _save_model(run, stage, before)
 
 
 def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally, int | None]:
@@ -274,33 +281,14 @@ def _make(
     plan: Plan,
     settings: Settings,
     number: Literal[1, 2],
+    classes: int,
     stage1: Stage1Generator | None,
     device: str,
 ) -> Stage:
     """Networks of one stage, drawn from the run's seed (or begun from ``init_from``)."""
-    architecture = settings.architecture
-    generator = build_stage1(architecture) if number == 1 else build_stage2(architecture)
-    discriminator = build_discriminator(architecture, number)
     random = torch.Generator().manual_seed(plan.settings.seed * 2 + number)
-    for network in (generator, discriminator):
-        initialise(network, random, settings.initialisation)
-    projected = None
-    stage_settings = settings.stage1 if number == 1 else settings.stage2
-    if stage_settings.projected_weight:
-        projected = ProjectedDiscriminator()
-        initialise(projected, random)
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
-    where = torch.device(device)
-    if stage1 is not None:
-        stage1 = stage1.to(where)
-    return make_stage(
-        generator.to(where),
-        discriminator.to(where),
-        stage_settings,
-        sketcher=stage1,
-        projected=None if projected is None else projected.to(where),
-        bf16=bf16,
-    )
+    return assemble(settings, number, classes, random, sketcher=stage1, device=device, bf16=bf16)
 
 
 def has_bf16(device: str) -> bool:
@@ -332,6 +320,15 @@ def _encoder(
     return load_encoder(own)
 
 
+def averaged(settings: StageSettings) -> str:
+    """What the weights of a model folder are, for its card."""
+    if settings.average_half_life:
+        ramp = settings.average_ramp
+        bound = f", at most {ramp:g} of the images so far" if ramp else ""
+        return f"running average (EMA, half-life {settings.average_half_life} images{bound})"
+    return f"running average (EMA {settings.average})" if settings.average else "as trained"
+
+
 def _cache_folder(run: Path, plan: Plan) -> Path:
     """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
     prepared = Path(plan.root) / ".stackgan"
@@ -359,9 +356,7 @@ def _write_captions(folder: Path, captions: list[str]) -> None:
     (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
 
 
-def _save_model(
-    run: _Run, stage: Stage, stage1_discriminator: torch.nn.Module | None = None
-) -> None:
+def _save_model(run: _Run, stage: Stage, before: Sketching) -> None:
     """Rewrite RUN/model from the averaged generator."""
     generator = stage.average if stage.average is not None else stage.generator
     second = isinstance(generator, Stage2Generator)
@@ -374,15 +369,15 @@ def _save_model(
         stage1=stage1,
         stage2=generator if second else None,
         discriminator=stage.discriminator,
-        stage1_discriminator=stage1_discriminator,
+        stage1_discriminator=before.discriminator,
+        projected=None if stage.projected is None else stage.projected.state_dict(),
+        stage1_projected=before.projected,
         encoder=run.encoder,
         training={
             "data": run.plan.data,
             "stage": 2 if second else 1,
             "step": stage.step,
-            "weights": "as trained"
-            if stage.average is None
-            else f"running average (EMA {stage.settings.average})",
+            "weights": averaged(stage.settings),
             "settings": run.settings.model_dump(mode="json", exclude={"architecture"}),
         },
     )

@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from stackgan.config import StageSettings
 from stackgan.models.blocks import store_up_kernels
 from stackgan.models.conditioning import Gaussian
-from stackgan.models.discriminators import Discriminator
+from stackgan.models.discriminators import Discriminator, Features
 from stackgan.models.projected import ProjectedDiscriminator
+from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
-from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
+from stackgan.tensors import Embedding, FeatureMap, Images, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
 from stackgan.training.losses import (
+    called_fake,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
@@ -32,8 +34,9 @@ from stackgan.training.losses import (
 )
 from stackgan.training.parts import Draw, Numbers, add, only_asked, split
 from stackgan.training.parts import StepBatch as StepBatch
+from stackgan.training.sketches import Crops, Worn, draw_crops, make_sketches, wear
+from stackgan.training.spectrum import Power, excess
 from stackgan.training.variants import (
-    batch_statistics,
     kl_of,
     text_of,
     weigh,
@@ -50,7 +53,9 @@ class Stage:
     batch normalisation's statistics included (but where ``frozen_statistics`` or
     ``finetune_stage1`` ask for what the authors' code does). None in Stage-I and while Stage-II
     trains on shrunken photographs alone. ``projected`` is the second discriminator, where there is
-    one; its weights belong to ``discriminator_optimizer``.
+    one, ``side_heads`` those that name class and caption; their weights belong to
+    ``discriminator_optimizer``. ``spectrum`` is the photographs' power at each frequency.
+    ``crop_px`` is the side of the crops that Stage-II is trained on; 0: whole pictures.
     """
 
     generator: Stage1Generator | Stage2Generator
@@ -61,6 +66,9 @@ class Stage:
     average: Stage1Generator | Stage2Generator | None = None
     sketcher: Stage1Generator | None = None
     projected: ProjectedDiscriminator | None = None
+    side_heads: SideHeads | None = None
+    spectrum: Power | None = None
+    crop_px: int = 0
     bf16: bool = False
     step: int = 0
     """Steps done."""
@@ -73,10 +81,17 @@ class Stage:
         return self.sketcher if moves else None
 
     @property
+    def asked(self) -> list[nn.Module]:
+        """The discriminators and their heads, whole."""
+        every = (self.discriminator, self.projected, self.side_heads)
+        return [each for each in every if each is not None]
+
+    @property
     def judges(self) -> list[nn.Module]:
         """What of the discriminators learns."""
-        heads = [] if self.projected is None else [self.projected.heads]
-        return [self.discriminator, *heads]
+        projected = [] if self.projected is None else self.projected.learning
+        beside = [] if self.side_heads is None else [self.side_heads]
+        return [self.discriminator, *projected, *beside]
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +113,14 @@ class Fakes(NamedTuple):
     maps: list[FeatureMap] | None = None  # of the others, where a projected D asks for them
 
 
+class View(NamedTuple):
+    """A part of a batch's photographs: as they are, and what the discriminators see of them."""
+
+    whole: Images
+    seen: Images
+    crops: Crops | None
+
+
 def make_stage(
     generator: Stage1Generator | Stage2Generator,
     discriminator: Discriminator,
@@ -105,6 +128,8 @@ def make_stage(
     sketcher: Stage1Generator | None = None,
     projected: ProjectedDiscriminator | None = None,
     bf16: bool = False,
+    side_heads: SideHeads | None = None,
+    crop_px: int = 0,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
     generator.recompute = discriminator.recompute = settings.recompute
@@ -117,10 +142,10 @@ def make_stage(
         weights = [p for network in networks for p in network.parameters() if p.requires_grad]
         return kind(weights, lr, settings.betas)
 
-    average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
+    average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.averages else None
     if sketcher is not None:
         sketcher.eval().requires_grad_(settings.finetune_stage1 > 0)
-    judges = [discriminator] if projected is None else [discriminator, projected]
+    judges = [each for each in (discriminator, projected, side_heads) if each is not None]
     generator_optimizer = adam(settings.generator_lr, generator)
     if sketcher is not None and settings.finetune_stage1:
         share = settings.finetune_stage1
@@ -137,7 +162,9 @@ def make_stage(
         average,
         sketcher,
         projected,
-        bf16,
+        side_heads,
+        crop_px=crop_px,
+        bf16=bf16,
     )
 
 
@@ -158,21 +185,21 @@ def train_step(
     settings, parts = stage.settings, split(batch, stage.settings.accumulate)
     alone = stage.step < settings.pixel_steps
     numbers = [Numbers(draw) for _ in parts]
-    reals = [to_images(part.pixels) for part in parts]
+    views = [_view(stage, part, random) for part in parts]
     keep = len(parts) == 1 and settings.fakes == "reused"
     made: list[Fakes] = []
     report: dict[str, Tensor] = {}
 
     def fakes_of(place: int) -> Fakes:
         with stage.precision():
-            fakes = _synthesise(stage, reals[place], parts[place].embedding, numbers[place])
+            fakes = _synthesise(stage, views[place], parts[place].embedding, numbers[place])
         return fakes if alone else _look_at(stage, fakes, random)
 
     def discriminator_losses() -> Iterator[Scalar]:
         for place, part in enumerate(parts):
             with torch.set_grad_enabled(keep):
                 made.append(fakes_of(place))
-            loss, said = _discriminator_part(stage, reals[place], part, made[-1], random)
+            loss, said = _discriminator_part(stage, views[place].seen, part, made[-1], random)
             add(report, said, len(parts))
             if not keep:
                 made.clear()
@@ -183,9 +210,7 @@ def train_step(
             numbers[place].again(settings.fakes == "reused")
             fakes = made.pop() if made else fakes_of(place)
             with only_asked(*stage.judges):
-                loss, said = _generator_part(
-                    stage, reals[place], part.embedding, fakes, random, alone
-                )
+                loss, said = _generator_part(stage, views[place].seen, part, fakes, random, alone)
                 add(report, said, len(parts))
                 yield loss / len(parts)
 
@@ -196,43 +221,54 @@ def train_step(
     report["g_gradient"] = _descend(stage.generator_optimizer, generator_losses(), len(parts))
     stage.step += 1
     if stage.average is not None:
-        update_average(stage.average, stage.generator, stage.settings.average, stage.step)
+        decay = average_decay(settings, stage.step, len(batch.pixels))
+        update_average(stage.average, stage.generator, decay)
     return report
 
 
-def _synthesise(stage: Stage, real: Images, embedding: Embedding, draw: Draw) -> Fakes:
+def _view(stage: Stage, part: StepBatch, random: torch.Generator) -> View:
+    """The part's photographs, and the crops of them where Stage-II is trained on crops."""
+    whole = to_images(part.pixels)
+    if not stage.crop_px:
+        return View(whole, whole, None)
+    crops = draw_crops(len(whole), whole.shape[-1] // 64, stage.crop_px, random)
+    return View(whole, crops.of_pictures(whole), crops)
+
+
+def _synthesise(stage: Stage, view: View, embedding: Embedding, draw: Draw) -> Fakes:
     """Generate one image for each caption of the batch."""
     generator = stage.generator
 
     def drawn(dim: int) -> Tensor:
-        return draw(len(real), dim).to(real.device)
+        return draw(len(view.whole), dim).to(view.whole.device)
 
     if isinstance(generator, Stage1Generator):
         noise, eps = drawn(generator.noise_dim), drawn(generator.condition_dim)
         images, gaussian = generator(embedding, noise, eps)
         return Fakes(images, gaussian, None, 0)
-    sketches, pairs = _sketches(stage, real, embedding, drawn)
-    images, gaussian = generator(sketches, embedding, drawn(generator.condition_dim))
+    sketches, pairs = make_sketches(
+        stage.settings, stage.sketcher, stage.step, view.whole, embedding, drawn
+    )
+    if view.crops is not None:
+        sketches = view.crops.of_sketches(sketches)
+    sketches = sketches.contiguous(memory_format=generator.layout)
+    worn = _worn(stage, sketches, drawn)
+    eps = drawn(generator.condition_dim)
+    images, gaussian = generator(worn.sketches, embedding, eps, worn.strengths)
     return Fakes(images, gaussian, sketches, pairs)
 
 
-def _sketches(
-    stage: Stage, real: Images, embedding: Embedding, drawn: Callable[[int], Tensor]
-) -> tuple[Resized, int]:
-    """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
+def _worn(stage: Stage, sketches: Images, drawn: Callable[[int], Tensor]) -> Worn:
+    """The sketches with noise and blur of strengths drawn evenly; one in four is left clean."""
     settings = stage.settings
-    batch = len(real)
-    only_pairs = stage.step < settings.pair_steps or stage.sketcher is None
-    pairs = batch if only_pairs else round(settings.pair_share * batch)
-    parts = [shrink(real[:pairs], 64)] if pairs else []
-    if pairs < batch and stage.sketcher is not None:
-        sketcher = stage.sketcher
-        learns = torch.is_grad_enabled() and settings.finetune_stage1 > 0
-        statistics = batch_statistics(sketcher, settings.frozen_statistics)
-        with torch.set_grad_enabled(learns), statistics:
-            noise, eps = drawn(sketcher.noise_dim), drawn(sketcher.condition_dim)
-            parts.append(sketcher(embedding[pairs:], noise[pairs:], eps[pairs:]).images)
-    return torch.cat(parts).contiguous(memory_format=stage.generator.layout), pairs
+    if not (settings.sketch_noise or settings.sketch_blur):
+        return Worn(sketches, sketches.new_zeros(len(sketches), 2))
+    even = 0.5 * (1 + torch.erf(drawn(3) / 2**0.5))  # from normal to even in 0..1
+    strengths = even[:, :2] * (even[:, 2:] > 0.25)
+    noise = drawn(sketches[0].numel()).view(sketches.shape)
+    worn = wear(sketches, settings, strengths, noise)
+    layout = stage.generator.layout
+    return worn._replace(sketches=worn.sketches.contiguous(memory_format=layout))
 
 
 def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
@@ -243,8 +279,16 @@ def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
     """
     if stage.projected is None or fakes.pairs == len(fakes.images):
         return fakes
-    shown = shift(fakes.images[fakes.pairs :], random)
-    return fakes._replace(maps=stage.projected.maps(shown))
+    shown = _placed(stage, fakes.images[fakes.pairs :], random)
+    with stage.precision():
+        return fakes._replace(maps=stage.projected.maps(shown))
+
+
+def _placed(stage: Stage, images: Images, random: torch.Generator) -> Images:
+    """Images as the projected discriminator sees them: augmented as for the other, or moved."""
+    if stage.settings.augment:
+        return augment(images, stage.settings.augment, random)
+    return shift(images, random)
 
 
 def _discriminator_part(
@@ -279,14 +323,50 @@ def _discriminator_part(
         loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
-        with torch.no_grad():
-            maps = stage.projected.maps(shift(real[fakes.pairs :], random))
-        real_logits = stage.projected(maps)
-        fake_logits = stage.projected([x.detach() for x in fakes.maps])
-        loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)
-        report["p_real"] = real_logits.detach().sigmoid().mean()
-        report["p_fake"] = fake_logits.detach().sigmoid().mean()
+        with stage.precision():
+            more, said = _projected_part(stage, real, batch, fakes, random)
+        loss, report = loss + more, report | said
+    if stage.side_heads is not None:
+        loss = loss + _side_loss(stage, features, batch)
     return loss, report
+
+
+def _projected_part(
+    stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
+) -> tuple[Scalar, dict[str, Tensor]]:
+    """The projected discriminator's loss; the pairs of shrunken photographs are left out."""
+    projected, settings = stage.projected, stage.settings
+    assert projected is not None and fakes.maps is not None
+    place = slice(fakes.pairs, None)
+    with torch.no_grad():
+        maps = projected.maps(_placed(stage, real[place], random))
+    reads = projected.text is not None
+    text = batch.embedding[place] if reads else None
+    real_logits = projected(maps, text)
+    fake_logits = projected([x.detach() for x in fakes.maps], text)
+    loss = unconditional_loss(real_logits, fake_logits, settings.projected_loss)
+    report = {
+        "p_real": real_logits.detach().sigmoid().mean(),
+        "p_fake": fake_logits.detach().sigmoid().mean(),
+    }
+    if reads and settings.projected_wrong_weight:
+        wrong = projected(maps, batch.wrong_embedding[place])
+        loss = loss + settings.projected_wrong_weight * called_fake(wrong, settings.projected_loss)
+        report["p_wrong"] = wrong.detach().sigmoid().mean()
+    return loss, report
+
+
+def _side_loss(stage: Stage, features: Features, batch: StepBatch) -> Scalar:
+    """What D, or G in its turn, pays for images whose class or caption cannot be told."""
+    heads, settings = stage.side_heads, stage.settings
+    assert heads is not None and batch.labels is not None
+    loss = torch.zeros((), device=batch.labels.device)
+    if settings.class_weight:
+        loss = loss + settings.class_weight * heads.class_loss(features, batch.labels)
+    if settings.contrastive_weight:
+        told = heads.contrastive_loss(features, batch.embedding, batch.labels)
+        loss = loss + settings.contrastive_weight * told
+    return loss
 
 
 def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding) -> Scalar:
@@ -302,7 +382,7 @@ def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding)
 def _generator_part(
     stage: Stage,
     real: Images,
-    embedding: Embedding,
+    batch: StepBatch,
     fakes: Fakes,
     random: torch.Generator,
     pixels_alone: bool,
@@ -315,23 +395,35 @@ def _generator_part(
     if not pixels_alone:
         with stage.precision():
             features = discriminator.features(augment(fakes.images, settings.augment, random))
-            text = text_of(discriminator, embedding, fakes.gaussian)
+            text = text_of(discriminator, batch.embedding, fakes.gaussian)
             logits = discriminator.conditional(features, text)
             alone = discriminator.unconditional(features)
         adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
         if alone is not None:
             adversarial = adversarial + generator_loss(alone, settings.loss)
         if stage.projected is not None and fakes.maps is not None:
-            judged = generator_loss(stage.projected(fakes.maps), settings.loss)
+            reads = stage.projected.text is not None
+            with stage.precision():
+                text = batch.embedding[fakes.pairs :] if reads else None
+                judged = generator_loss(stage.projected(fakes.maps, text), settings.projected_loss)
             adversarial = adversarial + settings.projected_weight * judged
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial
+        if stage.side_heads is not None:
+            side = _side_loss(stage, features, batch)
+            report["g_side"] = side.detach()
+            loss = loss + side
+    if stage.spectrum is not None:
+        too_much = excess(fakes.images, stage.spectrum)
+        report["spectrum"] = too_much.detach()
+        loss = loss + settings.spectrum_weight * too_much
     if settings.pixel_weight and fakes.pairs:
         difference = pixel_loss(fakes.images[: fakes.pairs], real[: fakes.pairs])
         report["pixel"] = difference.detach()
         loss = loss + settings.pixel_weight * difference
     if settings.sketch_weight and fakes.sketches is not None:
-        difference = pixel_loss(shrink(fakes.images, 64), fakes.sketches)
+        small = shrink(fakes.images, fakes.sketches.shape[-1])
+        difference = pixel_loss(small, fakes.sketches)
         report["sketch"] = difference.detach()
         loss = loss + settings.sketch_weight * difference
     return loss, report
@@ -360,14 +452,29 @@ def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar], count: 
     return norm
 
 
+def average_decay(settings: StageSettings, step: int, batch: int) -> float:
+    """The running average's decay at ``step`` (1 is the first).
+
+    By ``average``: min(``average``, (1 + step) / (10 + step)). By ``average_half_life``: what
+    halves an image's share in so many images, or in the share ``average_ramp`` of the images so
+    far where that is less, but never in under ten steps (Karras et al., 2020, StyleGAN2-ADA).
+    Early on either follows quickly and forgets the start.
+    """
+    if not settings.average_half_life:
+        return min(settings.average, (1 + step) / (10 + step))
+    images = float(settings.average_half_life)
+    if settings.average_ramp:
+        images = min(images, settings.average_ramp * step * batch)
+    return float(0.5 ** (batch / max(images, 10.0 * batch)))
+
+
 @torch.no_grad()
-def update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
+def update_average(average: nn.Module, generator: nn.Module, decay: float) -> None:
     """Move the averaged generator towards the trained one, statistics of BN included.
 
-    average <- d average + (1 - d) generator, d = min(``decay``, (1 + step) / (10 + step)): early
-    on the average follows quickly and forgets the start.
+    average <- d average + (1 - d) generator.
     """
-    weight = 1 - min(decay, (1 + step) / (10 + step))
+    weight = 1 - decay
     mine, theirs = average.state_dict(), generator.state_dict()
     floating = [name for name, value in mine.items() if value.is_floating_point()]
     torch._foreach_lerp_([mine[n] for n in floating], [theirs[n] for n in floating], weight)
