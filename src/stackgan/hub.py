@@ -234,19 +234,20 @@ def save_model(
     fresh.mkdir(parents=True)
     try:
         stages = nn.ModuleDict({"stage1": stage1} | ({} if stage2 is None else {"stage2": stage2}))
-        save_file(_compact(stages.state_dict(), dtype), fresh / GENERATOR, {"format": FORMAT})
-        judges = {DISCRIMINATOR: _state(discriminator), PROJECTED: projected}
+        judge = _state(discriminator)
+        states = {GENERATOR: _state(stages), DISCRIMINATOR: judge, PROJECTED: projected}
         if stage2 is not None:
-            judges[STAGE1_DISCRIMINATOR] = _state(stage1_discriminator)
-            judges[STAGE1_PROJECTED] = stage1_projected
-        for file, judge in judges.items():
-            if judge is not None:
-                save_file(_compact(judge, dtype), fresh / file, {"format": FORMAT})
+            states[STAGE1_DISCRIMINATOR] = _state(stage1_discriminator)
+            states[STAGE1_PROJECTED] = stage1_projected
+        for file, state in states.items():
+            if state is not None:
+                save_file(_compact(state, dtype), fresh / file, {"format": FORMAT})
         kept_encoder = describe(encoder, at_any_size=keep_encoder)
         if kept_encoder["file"]:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:
             (fresh / CARD).write_text(card, encoding="utf-8")
+        files = [path for path in sorted(fresh.iterdir()) if path.name != CARD]
         config = {
             "format": FORMAT,
             "name": name or model_name(folder),
@@ -256,14 +257,11 @@ def save_model(
             "training": dict(training or {}),
             "scores": dict(scores or {}),
             **({} if truncation is None else {"sampling": {"truncation": truncation}}),
-            "files": {
-                path.name: _facts(path) for path in sorted(fresh.iterdir()) if path.name != CARD
-            },
+            "files": {path.name: _facts(path) for path in files},
         }
+        read_truncation(config)
         write_json(fresh / CONFIG, config)
-        for path in fresh.iterdir():
-            path.chmod(0o644)  # safetensors writes files that others cannot read
-            _flush(path)
+        _settle(fresh)
         _swap(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -402,6 +400,9 @@ def _facts(path: Path) -> dict[str, Any]:
     return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _settle(folder: Path) -> None:
+    """Let everyone read the files, and put them on the disk."""
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that others cannot read
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
