@@ -3,8 +3,8 @@
     python benchmarks/make_flowers.py --stage1 RUN1 --stage2 RUN2 --out src/stackgan/shipped/flowers
 
 Stage-I and its discriminator are RUN1's, Stage-II and its discriminator RUN2's; both runs must have
-the same text encoder. `--scores` takes the files that `flowers.py --json` and `colour_judge.py
---json` wrote for the same two runs. Everything is stored in bfloat16; the card is flowers_card.md.
+the same text encoder. `--scores` takes what `pictures.py --json` wrote for the same two runs.
+Everything is stored in bfloat16; the card is flowers_card.md.
 """
 
 from __future__ import annotations
