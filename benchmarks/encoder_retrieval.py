@@ -25,8 +25,9 @@ from stackgan.data import read_examples
 from stackgan.encoders import find_encoder
 from stackgan.errors import StackGANError
 from stackgan.hub import load_model
+from stackgan.joint import JointEmbedding
 from stackgan.text.char_cnn_rnn import CharCnnRnn
-from stackgan.training.joint import JointEmbedding, retrieval_accuracy
+from stackgan.training.joint import retrieval_accuracy
 
 ALIKE = ["red flower", "a red flower", "flower with red petals"]
 APART = "a flower"

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from stackgan import StackGAN
+from stackgan import StackGAN, best_of
 from stackgan.errors import InputError, ModelError
 from stackgan.joint import JointEmbedding
 from stackgan.result import read_fields
@@ -63,6 +64,21 @@ def test_the_kept_seed_alone_draws_the_same_bytes(model):
 def test_more_pictures_change_none_of_the_earlier(model):
     few, many = model(PINK, 1, seed=2, best_of=3), model(PINK, 3, seed=2, best_of=3)
     assert few.seeds == many.seeds[:1]
+
+
+def test_however_many_are_held_at_a_time_the_same_are_kept(model, monkeypatch):
+    asked, seeds = [PINK, BLUE, PINK], [9, 3, 4, 8, 5, 0, 1, 2, 7]
+    whole, _ = best_of.best_seeds(model, asked, seeds, 3, 1.0)
+    assert [kept in seeds[3 * place : 3 * place + 3] for place, kept in enumerate(whole)] == [1] * 3
+    for most in (1, 3, 7):
+        monkeypatch.setattr(best_of, "AT_ONCE", most)
+        seen = []
+        listen = partial(lambda seen, *told: seen.append(told), seen)
+        found, told = best_of.best_seeds(model, asked, seeds, 3, 1.0, listen)
+        told(3, 3)
+        assert found == whole
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+        assert seen[-1] == (12, 12)
 
 
 def test_ranking_is_of_what_is_drawn_truncation_included(model):

@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from stackgan.errors import ModelError
 from stackgan.joint import JointEmbedding
 
 if TYPE_CHECKING:
     from stackgan.pipeline import Progress, StackGAN
     from stackgan.text import TextEncoder
+
+AT_ONCE = 512
+"""Sketches that are held at a time."""
 
 
 def ranking(encoder: TextEncoder) -> JointEmbedding:
@@ -40,26 +45,31 @@ def best_seeds(
     truncation: float,
     progress: Progress | None = None,
 ) -> tuple[list[int], Progress]:
-    """For each caption, of each ``best_of`` seeds in a row the one whose sketch fits it best.
+    """For each of the captions the seed whose sketch fits it best, of ``best_of`` seeds in a row.
 
-    Of equals the first is kept. Returns the seeds, caption by caption, and a progress for those who
-    paint them: it goes on where this one ended.
+    ``seeds`` are as many for each caption, one caption's after another's; of equals the first is
+    kept. Returns the seeds, and a progress for those who paint them, that goes on where this ends.
     """
     joint = model.joint  # first: what is missing is said before anything is drawn
-    total = len(captions) * (len(seeds) + len(seeds) // best_of)
+    wanted = {caption: joint.of_captions([caption])[0] for caption in dict.fromkeys(captions)}
+    total = len(seeds) + len(captions)
     kept: list[int] = []
 
     def told_from(begun: int) -> Progress:
         return lambda done, _: None if progress is None else progress(begun + done, total)
 
-    for place, caption in enumerate(captions):
+    step = max(1, AT_ONCE // best_of)
+    for start in range(0, len(captions), step):
+        some = captions[start : start + step]
+        tried = seeds[start * best_of : (start + len(some)) * best_of]
         sketches = model.draw(
-            [caption] * len(seeds),
-            seeds,
+            [caption for caption in some for _ in range(best_of)],
+            tried,
             stage=1,
             truncation=truncation,
-            progress=told_from(place * len(seeds)),
+            progress=told_from(start * best_of),
         ).sketches
-        fit = (joint.of_pixels(sketches) @ joint.of_captions([caption]).T).view(-1, best_of)
-        kept += [seeds[row * best_of + best] for row, best in enumerate(fit.argmax(1).tolist())]
-    return kept, told_from(len(captions) * len(seeds))
+        found = joint.of_pixels(sketches).view(len(some), best_of, -1)
+        fit = torch.einsum("cke,ce->ck", found, torch.stack([wanted[each] for each in some]))
+        kept += [tried[row * best_of + best] for row, best in enumerate(fit.argmax(1).tolist())]
+    return kept, told_from(len(seeds))

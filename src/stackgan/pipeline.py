@@ -134,8 +134,8 @@ class StackGAN:
         if best_of > 1:
             from stackgan.best_of import best_seeds
 
-            tried = range(seed, seed + num_images * best_of)
-            seeds, progress = best_seeds(self, captions, tried, best_of, truncation, progress)
+            tried = [seed + i for _ in captions for i in range(num_images * best_of)]
+            seeds, progress = best_seeds(self, asked, tried, best_of, truncation, progress)
         drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
         return self._result(drawn, asked, seeds, truncation, best_of)
 

@@ -14,14 +14,14 @@ _KEPT = "test_of_each_run_of_seeds_the_one_that_fits_best_is_kept"
 DEFECTS = [
     _best_of("fit.argmax(1)", "fit.argmin(1)", "the best is kept and not the worst", _KEPT),
     _best_of(
-        "seeds[row * best_of + best]",
-        "seeds[best]",
+        "tried[row * best_of + best]",
+        "tried[best]",
         "each picture has a run of seeds of its own",
         _KEPT,
     ),
     _best_of(
-        "joint.of_captions([caption]).T",
-        "joint.of_captions(captions[:1]).T",
+        "joint.of_captions([caption])[0]",
+        "joint.of_captions(captions[:1])[0]",
         "each caption judges its own pictures",
         _KEPT,
     ),
@@ -38,10 +38,10 @@ DEFECTS = [
         "test_only_winners_are_painted",
     ),
     _best_of(
-        "told_from(place * len(seeds))",
+        "told_from(start * best_of)",
         "told_from(0)",
         "progress rises",
-        "test_progress_rises_to_the_total",
+        "test_however_many_are_held_at_a_time_the_same_are_kept",
     ),
     _best_of(
         "    joint = model.joint  #",
@@ -49,9 +49,15 @@ DEFECTS = [
         "what is missing is said before anything is drawn",
         "test_an_encoder_without_an_image_side_is_said_before_anything_is_drawn",
     ),
+    _best_of(
+        "seeds[start * best_of : (start + len(some)) * best_of]",
+        "seeds[: len(some) * best_of]",
+        "each picture has seeds of its own",
+        "test_however_many_are_held_at_a_time_the_same_are_kept",
+    ),
     _pipeline(
-        "range(seed, seed + num_images * best_of)",
-        "[seed + i + k * num_images for i in range(num_images) for k in range(best_of)]",
+        "for _ in captions for i in range(num_images * best_of)]",
+        "+ k * num_images for _ in captions for i in range(num_images) for k in range(best_of)]",
         "more pictures change none of the earlier",
         "test_more_pictures_change_none_of_the_earlier",
     ),
