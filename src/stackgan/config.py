@@ -347,14 +347,23 @@ def load_settings(
     merged: dict[str, Any] = {}
     for name in presets or []:
         _merge(merged, _preset(name))
+    _merge(merged, given_settings(file, assignments))
+    return validate_settings(merged)
+
+
+def given_settings(
+    file: Path | None = None, assignments: list[str] | None = None
+) -> dict[str, Any]:
+    """What a user asks for beside the presets, unchecked: ``file`` < ``key=value`` assignments."""
+    given: dict[str, Any] = {}
     if file is not None:
         try:
-            _merge(merged, tomllib.loads(file.read_text("utf-8")))
+            given = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             raise InputError(f"the settings file {file} cannot be read: {error}") from None
     for assignment in assignments or []:
-        _merge(merged, _parse_assignment(assignment))
-    return validate_settings(merged)
+        _merge(given, _parse_assignment(assignment))
+    return given
 
 
 def _preset(name: str) -> dict[str, Any]:

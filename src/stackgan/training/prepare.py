@@ -19,7 +19,10 @@ from stackgan.data.cache import prepare_cache, written_whole
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
+from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.text.wordings import content, known_words, wordings_of
+from stackgan.training.assemble import has_bf16
+from stackgan.training.encoder_settings import EncoderSettings
 from stackgan.training.sketches import SKETCH_PX, draw_crops
 from stackgan.training.spectrum import Power, reference_power
 
@@ -187,38 +190,48 @@ def require_image_network(settings: Settings, stages: Sequence[int], own_encoder
             )
 
 
+def with_dim(settings: Settings, dim: int) -> Settings:
+    """The same settings with the embedding's length that a text encoder gives."""
+    architecture = settings.architecture.model_copy(update={"embedding_dim": dim})
+    return settings.model_copy(update={"architecture": architecture})
+
+
+def encoder_settings(settings: Settings, data: str) -> EncoderSettings:
+    """How a run of these settings trains a text encoder of its own."""
+    chosen = settings.encoder
+    bf16 = settings.precision != "fp32" and has_bf16("cpu")
+    return EncoderSettings(
+        steps=chosen.steps,
+        batch=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+        objective=chosen.objective,
+        image_network=chosen.image_network,
+        image_px=64 if chosen.image_network == "small" else chosen.image_px,
+        wordings_share=settings.wordings_share,
+        pad=chosen.pad,
+        word_weight=chosen.word_weight,
+        sizes=Sizes(chosen.conv1, chosen.conv2, chosen.hidden, chosen.dim),
+        seed=settings.seed,
+        precision="bf16" if bf16 else "float32",
+        name=f"char-cnn-rnn-{data}",
+    )
+
+
 def train_own_encoder(
     folder: Path,
     settings: Settings,
     data: str,
     examples: Sequence[Example],
     cache: Path,
-    bf16: bool,
     say: Callable[[str], None],
     progress: Progress,
 ) -> None:
     """Train the run's own char-CNN-RNN on its captions and photographs; written when finished."""
-    from stackgan.text.char_cnn_rnn import Sizes
-    from stackgan.training.encoder import EncoderSettings, train_on_examples
+    from stackgan.training.encoder import train_on_examples
 
-    chosen = settings.encoder
     encoder, report = train_on_examples(
         examples,
-        EncoderSettings(
-            steps=chosen.steps,
-            batch=chosen.batch_size,
-            learning_rate=chosen.learning_rate,
-            objective=chosen.objective,
-            image_network=chosen.image_network,
-            image_px=64 if chosen.image_network == "small" else chosen.image_px,
-            wordings_share=settings.wordings_share,
-            pad=chosen.pad,
-            word_weight=chosen.word_weight,
-            sizes=Sizes(chosen.conv1, chosen.conv2, chosen.hidden, chosen.dim),
-            seed=settings.seed,
-            precision="bf16" if bf16 else "float32",
-            name=f"char-cnn-rnn-{data}",
-        ),
+        encoder_settings(settings, data),
         cache=cache,
         fit=settings.fit,
         progress=lambda done, total: progress("text encoder", done, total),
