@@ -251,6 +251,8 @@ class EncoderTraining(_Frozen):
     """Mini-batches."""
     batch_size: int = Field(40, ge=2)
     """Pairs in a mini-batch; the structured objective takes one of each of so many classes."""
+    photographs: int = Field(0, ge=0)
+    """At most so many of the photographs, from everywhere, with their captions; 0: all."""
     objective: Literal["structured", "contrastive"] = "structured"
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: Literal["lite1", "small"] = "lite1"

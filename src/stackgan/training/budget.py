@@ -20,11 +20,15 @@ SPARE = 0.02
 """Share that no training gets: checkpoints, and what is not measured."""
 LEAST_STEPS = 200
 """No training gets fewer: it would show nothing."""
+LEAST_PHOTOGRAPHS = 1000
+"""A text encoder learns from so many, or from all where there are fewer."""
 LEAST_S, MOST_S = 5 * 60.0, 1000 * 3600.0
 CHECKPOINT_S = 120.0
 SHEETS = 10
 CADENCE = ("checkpoint_every", "sheet_every", "log_every")
-COUNTS = ("steps", "epochs", "pixel_steps", "pair_steps", "halve_every_epochs")
+COUNTS = (
+    "steps", "epochs", "photographs", "pixel_steps", "pair_steps", "halve_every_epochs"
+)  # fmt: skip
 """What a plan changes of a training; of the whole run it changes :data:`CADENCE`."""
 NAMES = {"encoder": "text encoder", "stage1": "Stage-I", "stage2": "Stage-II"}
 
@@ -59,8 +63,10 @@ class Cost:
     """One step."""
     batch: int
     """Examples in it."""
-    inside_s: float = 0.0
-    """Once, out of the training's own share: the encoder's image features."""
+    photographs: int = 0
+    """Whose image features the text encoder needs, out of its own share; 0: they are there."""
+    photograph_s: float = 0.0
+    """One photograph's."""
     apart_s: float = 0.0
     """Once, before anything is shared: photographs decoded, captions embedded, sheets."""
     most: int | None = None
@@ -71,9 +77,19 @@ class Cost:
         """The fewest steps it is given."""
         return LEAST_STEPS if self.most is None else min(LEAST_STEPS, self.most)
 
+    @property
+    def features_s(self) -> float:
+        """All image features."""
+        return self.photographs * self.photograph_s
+
     def seconds(self, steps: int) -> float:
         """The training's own time."""
-        return self.inside_s + steps * self.step_s
+        return self.features_s + steps * self.step_s
+
+    def thinned(self, photographs: int) -> Cost:
+        """With the features of so many photographs at most, but of :data:`LEAST_PHOTOGRAPHS`."""
+        most = max(LEAST_PHOTOGRAPHS, photographs)
+        return replace(self, photographs=min(self.photographs, most))
 
 
 @dataclass(frozen=True)
@@ -102,27 +118,45 @@ class Budget:
         return cls(**{**values, "costs": costs, "settled": settled, "kept": kept})
 
 
+def thin(seconds: float, costs: Mapping[str, Cost]) -> dict[str, Cost]:
+    """The costs with image features of so many photographs as half the encoder's share pays for.
+
+    The other half is for its steps: features of all photographs and nothing learnt from them would
+    be of no use.
+    """
+    cost = costs.get("encoder")
+    if cost is None or not cost.photographs:
+        return dict(costs)
+    own = _shared(seconds, costs) * SHARES["encoder"] / sum(SHARES[name] for name in costs)
+    return {**costs, "encoder": cost.thinned(math.floor(own / 2 / cost.photograph_s))}
+
+
 def divide(seconds: float, costs: Mapping[str, Cost]) -> dict[str, int]:
     """How many steps each training gets, so that all of them end after ``seconds``.
 
     In their order each takes its share of what is left, within its bounds and leaving the others
     their least; what it leaves over goes to those after it. Where not even the least fits, that.
     """
-    left = seconds * (1 - SPARE) - sum(cost.apart_s for cost in costs.values())
+    left = _shared(seconds, costs)
     steps: dict[str, int] = {}
     for name, cost in costs.items():
         later = [other for other in costs if other != name and other not in steps]
         own = left * SHARES[name] / (SHARES[name] + sum(SHARES[other] for other in later))
         own = min(own, left - sum(costs[other].seconds(costs[other].least) for other in later))
-        count = max(cost.least, math.floor((own - cost.inside_s) / cost.step_s + 1e-9))
+        count = max(cost.least, math.floor((own - cost.features_s) / cost.step_s + 1e-9))
         steps[name] = count if cost.most is None else min(count, cost.most)
         left -= cost.seconds(steps[name])
     return steps
 
 
+def _shared(seconds: float, costs: Mapping[str, Cost]) -> float:
+    """What of the time is left for the trainings themselves."""
+    return seconds * (1 - SPARE) - sum(cost.apart_s for cost in costs.values())
+
+
 def least_seconds(costs: Mapping[str, Cost]) -> float:
     """The shortest time in which every training gets its fewest steps."""
-    own = sum(cost.apart_s + cost.seconds(cost.least) for cost in costs.values())
+    own = sum(cost.apart_s + cost.thinned(0).seconds(cost.least) for cost in costs.values())
     return own / (1 - SPARE)
 
 
@@ -146,7 +180,9 @@ def fit(settings: Settings, budget: Budget, steps: Mapping[str, int], images: in
     changed: dict[str, Any] = {}
     for name, count in steps.items():
         if name == "encoder":
-            changed[name] = settings.encoder.model_copy(update={"steps": count})
+            shown = budget.costs[name].photographs or settings.encoder.photographs
+            counts = {"steps": count, "photographs": shown}
+            changed[name] = settings.encoder.model_copy(update=counts)
         else:
             stage = getattr(settings, name)
             changed[name] = fit_stage(stage, count, max(1, images // stage.batch_size))
@@ -164,7 +200,7 @@ def fit_stage(stage: StageSettings, steps: int, steps_per_epoch: int) -> StageSe
     def scaled(count: int) -> int:
         return max(1, round(count * steps / before)) if count else 0
 
-    changed = {name: scaled(getattr(stage, name)) for name in COUNTS[2:]}
+    changed = {name: scaled(getattr(stage, name)) for name in COUNTS[3:]}
     return stage.model_copy(update={"steps": steps, "epochs": None, **changed})
 
 
@@ -214,8 +250,9 @@ def table(budget: Budget, settings: Settings) -> str:
     steps = planned(budget, settings)
     lines = [f"{'training':<14}{'steps':>9}{'images':>12}{'s a step':>11}{'minutes':>9}"]
     for name, cost in budget.costs.items():
-        if cost.inside_s:
-            lines.append(f"{'image features':<46}{cost.inside_s / 60:>9.1f}")
+        if cost.photographs:
+            each = f"{'image features':<23}{cost.photographs:>12,}{cost.photograph_s:>11.3g}"
+            lines.append(f"{each}{cost.features_s / 60:>9.1f}")
         count, minutes = steps[name], steps[name] * cost.step_s / 60
         images = count * cost.batch
         lines.append(
@@ -234,6 +271,7 @@ def rows(budget: Budget, settings: Settings) -> dict[str, Any]:
             "steps": steps[name],
             "images": steps[name] * cost.batch,
             "step_s": cost.step_s,
+            "features_s": cost.features_s,
             "seconds": cost.seconds(steps[name]),
         }
         for name, cost in budget.costs.items()

@@ -130,10 +130,10 @@ def _step(
     wanted, parts = stage.settings.batch_size, stage.settings.accumulate
     small, large = (2, 6) if number == 2 else (4, 12)
     small, large = (min(max(each // parts, 2) * parts, wanted) for each in (small, large))
-    first = _measure(stage, settings, number, small, patience_s / 8)
+    first = _measure(stage, settings, number, small, 0.0)
     if 2.5 * first[0] * wanted / small <= patience_s:
         return _measure(stage, settings, number, wanted, patience_s / 2)
-    second = _measure(stage, settings, number, large, patience_s / 4)
+    second = _measure(stage, settings, number, large, 0.0)
     share = (wanted - small) / max(1, large - small)
     step_s = max(second[0], first[0] + share * (second[0] - first[0]))
     return step_s, int(first[1] + share * max(0, second[1] - first[1]))

@@ -30,11 +30,19 @@ from stackgan.training.budget import (
     in_words,
     require_room,
     table,
+    thin,
 )
 from stackgan.training.encoder import EncoderTraining
 from stackgan.training.estimate import time_warm, try_stage
 from stackgan.training.plan import Plan, cache_folder
-from stackgan.training.prepare import embed_examples, encoder_settings, stored_px, with_dim
+from stackgan.training.prepare import (
+    embed_examples,
+    encoder_examples,
+    encoder_settings,
+    spread,
+    stored_px,
+    with_dim,
+)
 from stackgan.training.start import given_encoder
 
 SHEET_ROWS = 8
@@ -50,11 +58,15 @@ class Clock:
 
     def go_on(self, used_s: float) -> None:
         """Count on from ``used_s``: what lies between is lost, or was counted before."""
-        self._before, self._since = used_s, time.monotonic()
+        self._before, self._since = used_s, _now()
 
     def used_s(self) -> float:
         """Seconds so far, those of earlier processes included."""
-        return self._before + time.monotonic() - self._since
+        return self._before + _now() - self._since
+
+
+def _now() -> float:
+    return time.monotonic()
 
 
 def draft(run: Path, plan: Plan, examples: Sequence[Example], device: str) -> Plan:
@@ -69,7 +81,9 @@ def draft(run: Path, plan: Plan, examples: Sequence[Example], device: str) -> Pl
     costs = measure(run, plan, examples, device, _patience(plan.budget))
     budget = replace(plan.budget, used_s=clock.used_s(), costs=costs, settled=("encoder",))
     require_room(budget)
-    steps = divide(budget.seconds - budget.used_s, costs)
+    left = budget.seconds - budget.used_s
+    budget = replace(budget, costs=thin(left, costs))
+    steps = divide(left, budget.costs)
     settings = fit(plan.settings, budget, steps, len(examples))
     return replace(plan, settings=settings, budget=budget)
 
@@ -168,17 +182,12 @@ def measure_stage(
     return Cost(found.step_s, batch, apart_s=found.row_s * SHEET_ROWS * SHEETS)
 
 
-def _spread(examples: Sequence[Example], count: int) -> list[Example]:
-    """About ``count`` of the examples, from everywhere."""
-    return list(examples[:: max(1, len(examples) // count)])[: 2 * count]
-
-
 def _try_encoder(
     plan: Plan, examples: Sequence[Example], cache: Path, patience_s: float
 ) -> tuple[Cost, CharCnnRnn]:
     """Steps of the text encoder on noise in place of photographs; and an encoder of its sizes."""
     settings = encoder_settings(plan.settings, plan.data)
-    sample = _spread([each for each in examples if each.captions], max(256, 4 * settings.batch))
+    sample = spread([each for each in examples if each.captions], max(256, 4 * settings.batch))
     random = torch.Generator().manual_seed(0)
     if settings.image_network == "small":
         side = settings.image_px
@@ -196,36 +205,37 @@ def _try_encoder(
         )
         steps = training.steps()
         step_s = time_warm(lambda: next(steps), patience_s / 2)
-    features_s = 0.0
+    cost = Cost(step_s, settings.batch, most=settings.steps)
     if settings.image_network == "lite1":
-        features_s = _features_s(examples, plan.settings, cache, patience_s / 2)
-    cost = Cost(step_s, settings.batch, inside_s=features_s, most=settings.steps)
+        shown = encoder_examples(examples, plan.settings)
+        if not _features_there(shown, plan.settings, cache):
+            each = _feature_s(settings.image_px, patience_s / 2)
+            cost = replace(cost, photographs=len(shown), photograph_s=each)
     return cost, training.encoder.eval()
 
 
-def _features_s(
-    examples: Sequence[Example], settings: Settings, cache: Path, patience_s: float
-) -> float:
-    """Seconds for the image features that are not there yet, two views of each photograph."""
-    side = settings.encoder.image_px
-    pixels = find_cache(examples, side, cache, settings.fit)
+def _features_there(examples: Sequence[Example], settings: Settings, cache: Path) -> bool:
+    """Whether an earlier training has left all image features that the encoder needs."""
+    pixels = find_cache(examples, settings.encoder.image_px, cache, settings.fit)
     kept = None if pixels is None else pixels.path.with_suffix(".lite1.npz")
-    left = len(examples)
-    if kept is not None and kept.is_file():
-        with np.load(kept, allow_pickle=False) as stored:
-            left -= len(stored["features"])
-    if left <= 0:
-        return 0.0
+    if kept is None or not kept.is_file():
+        return False
+    with np.load(kept, allow_pickle=False) as stored:
+        return len(stored["features"]) == len(examples)
+
+
+def _feature_s(side: int, patience_s: float) -> float:
+    """Seconds for the image features of one photograph, of two views."""
     network = EfficientNetLite(1)
-    noise = torch.randint(0, 256, (FEATURE_BATCH, 3, side, side), dtype=torch.uint8)
-    return left * 2 * time_warm(lambda: network.features(noise), patience_s) / FEATURE_BATCH
+    noise = torch.zeros((FEATURE_BATCH, 3, side, side), dtype=torch.uint8)
+    return 2 * time_warm(lambda: network.features(noise), patience_s) / FEATURE_BATCH
 
 
 def _embedding_s(
     encoder: TextEncoder, settings: Settings, examples: Sequence[Example]
 ) -> tuple[float, float]:
     """Seconds to embed one text, and all that Stage-I or Stage-II will read."""
-    sample = _spread(examples, 8)
+    sample = spread(examples, 8)
     embed_examples(encoder, sample[:1], settings)
     started = time.perf_counter()
     texts = len(embed_examples(encoder, sample, settings)[0])
@@ -235,7 +245,7 @@ def _embedding_s(
 
 def _decoding_s(examples: Sequence[Example], settings: Settings) -> float:
     """Seconds to decode one photograph and make it square."""
-    sample = _spread(examples, 12)
+    sample = spread(examples, 12)
     side = settings.architecture.image_px
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

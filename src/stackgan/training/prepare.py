@@ -217,6 +217,18 @@ def encoder_settings(settings: Settings, data: str) -> EncoderSettings:
     )
 
 
+def spread(examples: Sequence[Example], count: int) -> list[Example]:
+    """``count`` of the examples at even distances; all where there are no more."""
+    if count >= len(examples):
+        return list(examples)
+    return [examples[place * len(examples) // count] for place in range(count)]
+
+
+def encoder_examples(examples: Sequence[Example], settings: Settings) -> list[Example]:
+    """The examples that the run's own text encoder is trained on."""
+    return spread(examples, settings.encoder.photographs or len(examples))
+
+
 def train_own_encoder(
     folder: Path,
     settings: Settings,
@@ -230,7 +242,7 @@ def train_own_encoder(
     from stackgan.training.encoder import train_on_examples
 
     encoder, report = train_on_examples(
-        examples,
+        encoder_examples(examples, settings),
         encoder_settings(settings, data),
         cache=cache,
         fit=settings.fit,
