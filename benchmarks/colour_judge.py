@@ -2,7 +2,6 @@
 
     python benchmarks/colour_judge.py                        the judge on real photographs
     python benchmarks/colour_judge.py --model flowers --json OUT.json
-    python benchmarks/colour_judge.py --samples FILE.npz     uint8 ``colours`` [6, 4, 16, H, W, 3]
 
 The judge looks at the centre of a picture, leaves out green and what is nearly black, calls each
 remaining pixel by its hue, saturation and brightness, and lets the pixels vote. Its numbers were
@@ -20,10 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from flower_lists import progress
+from judging import progress, sentences
 from numpy.typing import NDArray
 from photographs import oxford
 
+from stackgan.data.examples import Split
 from stackgan.errors import InputError
 
 COLOURS = ["red", "yellow", "white", "purple", "pink", "orange"]
@@ -126,9 +126,9 @@ def one_colour(captions: tuple[str, ...]) -> str | None:
     return None
 
 
-def on_photographs(data_root: Path, split: str) -> Confusion:
+def on_photographs(data_root: Path, split: Split) -> Confusion:
     """Return the judge's answers on real photographs whose captions name one petal colour."""
-    photographs = oxford(data_root, split)
+    photographs = oxford(data_root, split, 64)
     labels = [one_colour(captions) for captions in photographs.captions]
     places = [place for place, label in enumerate(labels) if label]
     pixels = photographs.take(places).pixels.permute(0, 2, 3, 1).numpy()
@@ -249,29 +249,32 @@ def _show(title: str, figures: dict[str, Any]) -> None:
         print(f"  {wording.format('...'):<40}{share:.1%}")
 
 
-def main() -> None:
-    """Print the judge's own confusion, then a model's."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--model", help="a shipped name, a model folder or a run folder")
-    parser.add_argument("--stage", type=int, choices=(1, 2), help="default: the model's last")
-    parser.add_argument("--samples", type=Path, help="an .npz of pictures drawn elsewhere")
-    parser.add_argument("--json", type=Path, help="write the figures")
-    options = parser.parse_args()
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for split in ("train", "test"):
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
         title = f"real photographs, {split} classes"
         figures[title] = _figures(on_photographs(options.data_root, split))
         _show(title, figures[title])
-    if options.model or options.samples:
-        if options.samples:
-            with np.load(options.samples) as held:
-                pixels = held["colours"]
-        else:
-            with torch.inference_mode():
-                pixels = drawn(options.model, options.stage)
-        figures["model"] = {"model": str(options.model or options.samples), **on_pictures(pixels)}
-        _show(f"{figures['model']['model']} at {pixels.shape[-2]} px", figures["model"])
+    if options.model:
+        with torch.inference_mode():
+            pixels = drawn(options.model, options.stage)
+        figures["model"] = {"model": options.model, **on_pictures(pixels)}
+        _show(f"{options.model} at {pixels.shape[-2]} px", figures["model"])
+    return figures
+
+
+def main() -> None:
+    """Print the judge's own confusion, then a model's."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data-root", type=Path, default=default, help="with oxford102/ in it")
+    parser.add_argument("--model", help="a shipped name, a model folder or a run folder")
+    parser.add_argument("--stage", type=int, choices=(1, 2), help="default: the model's last")
+    parser.add_argument("--json", type=Path, help="write the figures")
+    options = parser.parse_args()
+    with sentences("colour_judge.py"):
+        figures = _measured(options)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -1,14 +1,14 @@
-"""The real photographs the benchmarks compare with: which, in which order, with which captions.
+"""The photographs the benchmarks compare with: which, in which order, with which captions.
 
-Shared by ``flowers.py`` and ``colour_judge.py``. Reads ``oxford102/`` (64x64 copies with captions;
-which caption belongs to which photograph is an inferred join) and ``flowers_hires/`` (folders of
-species, 224 to 227 px, enlarged here to 256 by Pillow's bicubic).
+All are Oxford-102's, from a folder with ``oxford102/`` as ``stackgan data download oxford102`` and
+the reader of that name have it. The reader's split ``test`` is what no model here has seen. Every
+photograph becomes a square of its middle, resized once, by Pillow's Lanczos.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +18,16 @@ from PIL import Image
 from torch import Tensor
 
 from stackgan.data import read_examples
-from stackgan.data.examples import Split
-from stackgan.data.images import read_image, to_square
+from stackgan.data.examples import Example, Split
+from stackgan.data.images import read_image
 from stackgan.errors import DataError
-from stackgan.models.features import EfficientNetLite
 
-# The held-out species of flowers_hires/ and their classes in oxford102/, in the order of the list.
-HELD_OUT_SPECIES = {"colts-foot": "class_00012", "pansy": "class_00052", "rose": "class_00074"}
+BICUBIC, LANCZOS = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Photographs in a fixed order; ``captions`` and ``groups`` (class or species) go with them."""
+    """Photographs in a fixed order; ``captions`` and ``groups`` (their classes) go with them."""
 
     pixels: Tensor  # uint8 [N, 3, H, W]
     names: list[str]
@@ -43,6 +41,11 @@ class Photographs:
     def first_captions(self) -> list[str]:
         return [captions[0] for captions in self.captions]
 
+    @property
+    def sha256(self) -> str:
+        """Of the pixels and their shape: what the figures compare with."""
+        return pixels_sha256(self.pixels)
+
     def take(self, places: Sequence[int]) -> Photographs:
         """Return the photographs at these places, in this order."""
         return Photographs(
@@ -53,46 +56,45 @@ class Photographs:
         )
 
 
-def oxford(data_root: Path, split: Split) -> Photographs:
-    """Return the captioned 64x64 photographs of a split ("test": 840, "train": 5,652), by name."""
-    examples = read_examples("oxford102", data_root / "oxford102", split)
-    return Photographs(
-        _stacked([read_image(example.image) for example in examples]),
-        [example.image.stem for example in examples],
-        [example.captions for example in examples],
-        [str(example.class_name) for example in examples],
-    )
-
-
-def hires(data_root: Path, split: str) -> Photographs:
-    """Return the 256x256 photographs: "test" the 800 of the held-out species, "train" the 3,603.
-
-    A held-out photograph's caption: photograph k of a species takes the first caption of photograph
-    k (modulo their number) of its class in ``oxford102/``. The others have none.
-    """
-    root = data_root / "flowers_hires"
+def examples(data_root: Path, split: Split, count: int | None = None) -> list[Example]:
+    """Return a split's captioned photographs by name: all, or ``count`` evenly spaced."""
+    root = data_root / "oxford102"
     if not root.is_dir():
-        raise DataError(f"{root} is missing; --data-root is the folder that holds flowers_hires/")
-    held_out = sorted(HELD_OUT_SPECIES)
-    species = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
-    chosen = held_out if split == "test" else [name for name in species if name not in held_out]
-    files = [(name, file) for name in chosen for file in sorted((root / name).glob("*.jpg"))]
-    captions: list[tuple[str, ...]] = [()] * len(files)
-    if split == "test":
-        captions = _species_captions([name for name, _ in files], oxford(data_root, "test"))
+        raise DataError(f"{root} is missing; --data-root names the folder that holds oxford102/")
+    found = read_examples("oxford102", root, split)
+    return found if count is None else [found[place] for place in spread(len(found), count)]
+
+
+def oxford(data_root: Path, split: Split, size_px: int, count: int | None = None) -> Photographs:
+    """Return a split's photographs as squares of ``size_px``: all, or ``count`` evenly spaced."""
+    return photographs(examples(data_root, split, count), size_px)
+
+
+def photographs(chosen: Sequence[Example], size_px: int) -> Photographs:
+    """Return these examples as squares of ``size_px``, in their order."""
     return Photographs(
-        _stacked([to_square(read_image(file), 256) for _, file in files]),
-        [f"{name}/{file.name}" for name, file in files],
-        captions,
-        [name for name, _ in files],
+        stacked([square(read_image(example.image), size_px) for example in chosen]),
+        [example.image.stem for example in chosen],
+        [example.captions for example in chosen],
+        [str(example.class_name) for example in chosen],
     )
 
 
-def resized(pixels: Tensor, size_px: int, resampling: Image.Resampling) -> Tensor:
+def spread(total: int, count: int) -> list[int]:
+    """Return ``count`` places evenly spaced over ``total``, both ends among them; or all."""
+    return [round(float(place)) for place in np.linspace(0, total - 1, min(count, total))]
+
+
+def square(image: Image.Image, size_px: int) -> Image.Image:
+    """Cut out the middle square, its corner at whole pixels, and resize it by Lanczos."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size_px, size_px), LANCZOS)
+
+
+def resized(pixels: Tensor, size_px: int, resampling: Image.Resampling = LANCZOS) -> Tensor:
     """Resize each picture by one of Pillow's resamplers, antialiased."""
-    return _stacked(
-        [picture.resize((size_px, size_px), resampling) for picture in pictures(pixels)]
-    )
+    return stacked([picture.resize((size_px, size_px), resampling) for picture in pictures(pixels)])
 
 
 def pictures(pixels: Tensor) -> list[Image.Image]:
@@ -100,42 +102,14 @@ def pictures(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(array) for array in pixels.permute(0, 2, 3, 1).contiguous().numpy()]
 
 
-def cached_features(
-    network: EfficientNetLite,
-    pixels: Tensor,
-    cache: Path | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """Return the network's features, from ``cache`` where the same pixels were judged before."""
-    if cache is None:
-        return network.features(pixels, progress)
-    key = hashlib.sha256(network.sha256.encode() + pixels.contiguous().numpy().tobytes())
-    file = cache / f"{network.name}-{key.hexdigest()[:24]}.npy"
-    if file.is_file():
-        return torch.from_numpy(np.load(file))
-    features = network.features(pixels, progress)
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part.npy")
-    np.save(unfinished, features.numpy())
-    unfinished.replace(file)
-    return features
-
-
-def _species_captions(species: list[str], captioned: Photographs) -> list[tuple[str, ...]]:
-    seen = dict.fromkeys(species, 0)
-    result = []
-    for name in species:
-        group = HELD_OUT_SPECIES[name]
-        of_class = [
-            captions
-            for captions, of in zip(captioned.captions, captioned.groups, strict=True)
-            if of == group
-        ]
-        result.append(of_class[seen[name] % len(of_class)])
-        seen[name] += 1
-    return result
-
-
-def _stacked(images: Sequence[Image.Image]) -> Tensor:
+def stacked(images: Sequence[Image.Image]) -> Tensor:
+    """Return Pillow images of one size as uint8 [N, 3, H, W]."""
     arrays = np.stack([np.asarray(image) for image in images])
     return torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
+
+
+def pixels_sha256(pixels: Tensor) -> str:
+    """Return the sha256 of pixels and their shape."""
+    digest = hashlib.sha256(str(tuple(pixels.shape)).encode())
+    digest.update(pixels.contiguous().numpy().tobytes())
+    return digest.hexdigest()

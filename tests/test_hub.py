@@ -17,9 +17,11 @@ from stackgan.hub import (
     find_model,
     load_model,
     read_config,
+    read_truncation,
     save_model,
     shipped_models,
     write_scores,
+    write_truncation,
 )
 
 FILES = [GENERATOR, ENCODER, DISCRIMINATOR]
@@ -109,6 +111,27 @@ def test_the_card_scores_and_training_travel(tiny_model):
 def test_scores_are_merged_and_the_model_still_loads(spoiled):
     write_scores(spoiled, {"swd": 70.0})
     assert load_model(spoiled).config["scores"] == {"kid": 0.5, "swd": 70.0}
+
+
+def test_a_truncation_travels_in_the_folder(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    assert "sampling" not in loaded.config and read_truncation(loaded.config) == 1.0
+    folder = save_again(loaded, tmp_path / "calm", truncation=0.7)
+    assert read_truncation(load_model(folder).config) == 0.7
+    write_truncation(folder, 0.0)
+    assert read_truncation(load_model(folder).config) == 0.0
+
+
+@pytest.mark.parametrize("value", [-0.1, "0.8", None, True, float("nan"), float("inf")])
+def test_a_truncation_that_is_none_is_refused(spoiled, value):
+    if isinstance(value, float):
+        with pytest.raises(ModelError, match="expected a number from 0 on"):
+            write_truncation(spoiled, value)
+        assert "sampling" not in read_config(spoiled)
+    with pytest.raises(ModelError, match="sampling truncation"):
+        read_truncation({"sampling": {"truncation": value}})
+    with pytest.raises(ModelError, match="sampling truncation None"):
+        read_truncation({"sampling": 0.8})
 
 
 @pytest.mark.parametrize("name", FILES)

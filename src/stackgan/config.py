@@ -262,6 +262,8 @@ class EncoderTraining(_Frozen):
     """Mini-batches."""
     batch_size: int = Field(40, ge=2)
     """Pairs in a mini-batch; the structured objective takes one of each of so many classes."""
+    photographs: int = Field(0, ge=0)
+    """At most so many of the photographs, from everywhere, with their captions; 0: all."""
     objective: Literal["structured", "contrastive"] = "structured"
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: Literal["lite1", "small"] = "lite1"
@@ -358,14 +360,23 @@ def load_settings(
     merged: dict[str, Any] = {}
     for name in presets or []:
         _merge(merged, _preset(name))
+    _merge(merged, given_settings(file, assignments))
+    return validate_settings(merged)
+
+
+def given_settings(
+    file: Path | None = None, assignments: list[str] | None = None
+) -> dict[str, Any]:
+    """What a user asks for beside the presets, unchecked: ``file`` < ``key=value`` assignments."""
+    given: dict[str, Any] = {}
     if file is not None:
         try:
-            _merge(merged, tomllib.loads(file.read_text("utf-8")))
+            given = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             raise InputError(f"the settings file {file} cannot be read: {error}") from None
     for assignment in assignments or []:
-        _merge(merged, _parse_assignment(assignment))
-    return validate_settings(merged)
+        _merge(given, _parse_assignment(assignment))
+    return given
 
 
 def _preset(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from stackgan.data import Example
 from stackgan.errors import InputError, ModelError, NonFiniteLoss
+from stackgan.joint import JointEmbedding
 from stackgan.text import CharCnnRnn, load_encoder
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.training import captioning, joint
@@ -236,7 +237,7 @@ def test_the_fold_is_undone_where_captions_meet_photographs() -> None:
     lines = [line for pair in captions[:6] for line in pair]
     trained = training.encoder.encode(lines)
     encoder, _ = training.finish()
-    found = joint.JointEmbedding(encoder).of_captions(lines)
+    found = JointEmbedding(encoder).of_captions(lines)
     assert (found - trained).norm() < 0.03 * trained.norm()
 
 
@@ -300,9 +301,7 @@ def test_photographs_get_captions_of_their_colour(
 ) -> None:
     root, examples = photographs
     paths = captioning.photographs(root)
-    entries = captioning.caption_photographs(
-        joint.JointEmbedding(trained), examples, root, paths, top=2
-    )
+    entries = captioning.caption_photographs(JointEmbedding(trained), examples, root, paths, top=2)
     assert len(entries) == 36
     for entry in entries:
         assert entry.class_ == entry.file_name.split("/")[0]
@@ -315,7 +314,7 @@ def test_a_class_map_allows_captions_of_its_classes_only(
 ) -> None:
     root, examples = photographs
     entries = captioning.caption_photographs(
-        joint.JointEmbedding(trained),
+        JointEmbedding(trained),
         examples,
         root,
         captioning.photographs(root),
@@ -336,7 +335,7 @@ def test_an_unknown_class_of_the_map_is_named(
     root, examples = photographs
     with pytest.raises(InputError, match=r"'blu'.*'blue'"):
         captioning.caption_photographs(
-            joint.JointEmbedding(trained),
+            JointEmbedding(trained),
             examples,
             root,
             captioning.photographs(root),
@@ -352,13 +351,13 @@ def test_an_unknown_sub_folder_of_the_map_is_named(
     found = captioning.photographs(root) if paths else []
     with pytest.raises(InputError, match=f"'rde'.*{hint}"):
         captioning.caption_photographs(
-            joint.JointEmbedding(trained), examples, root, found, class_map={"rde": ["blue"]}
+            JointEmbedding(trained), examples, root, found, class_map={"rde": ["blue"]}
         )
 
 
 def test_an_encoder_without_image_side_cannot_caption() -> None:
     with pytest.raises(ModelError, match="no image side"):
-        joint.JointEmbedding(CharCnnRnn(TINY))
+        JointEmbedding(CharCnnRnn(TINY))
 
 
 def test_the_small_network_reads_64_pixels_only() -> None:

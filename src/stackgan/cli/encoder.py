@@ -176,9 +176,9 @@ def caption(
     from stackgan.data import read_examples
     from stackgan.encoders import find_encoder
     from stackgan.errors import InputError
+    from stackgan.joint import JointEmbedding
     from stackgan.text import CharCnnRnn
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
-    from stackgan.training.joint import JointEmbedding
 
     examples = read_examples(source, source_root, "train")
     paths = photographs(root)

@@ -70,3 +70,20 @@ def _projected(settings: StageSettings, embedding_dim: int) -> ProjectedDiscrimi
         embedding_dim=embedding_dim if settings.projected_text else None,
         size_px=settings.projected_px,
     )
+
+
+def computes_in_bf16(settings: Settings, device: str) -> bool:
+    """Whether a stage of these settings is trained in bf16 on ``device``."""
+    return settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
+
+
+def has_bf16(device: str) -> bool:
+    """Whether ``device`` multiplies in bf16 (a processor without AVX-512 BF16 only imitates it)."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    if device != "cpu":
+        return False
+    return bool(
+        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    )

@@ -24,12 +24,12 @@ from stackgan.data.cache import prepare_cache
 from stackgan.data.crop import Fit
 from stackgan.data.examples import Example, Progress
 from stackgan.errors import InputError, NonFiniteLoss
+from stackgan.joint import SmallImageNetwork
 from stackgan.text.alphabet import numbers, words
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 from stackgan.text.wordings import content, known_words, wordings_of
 from stackgan.training.encoder_settings import EncoderReport, EncoderSettings, StepReport
 from stackgan.training.joint import (
-    SmallImageNetwork,
     cached_features,
     compatibility,
     contrastive_loss,

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from stackgan.config import Settings
+from stackgan.encoders import find_encoder
 from stackgan.errors import InputError, ModelError
 from stackgan.hub import load_model
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.text import TextEncoder
+from stackgan.training.plan import Plan
 from stackgan.training.steps import Stage
 
 
@@ -22,6 +24,14 @@ class Sketching(NamedTuple):
     generator: Stage1Generator | None = None
     discriminator: torch.nn.Module | None = None
     projected: Mapping[str, Tensor] | None = None
+
+
+def given_encoder(plan: Plan) -> TextEncoder | None:
+    """The text encoder that a run is given or takes from a model; None where it trains its own."""
+    if plan.encoder is not None:
+        return find_encoder(plan.encoder)
+    model = plan.init_from or plan.stage1
+    return None if model is None else load_model(model).encoder
 
 
 def take_over(name: str, stage: Stage, number: Literal[1, 2], say: Callable[[str], None]) -> None:

@@ -26,7 +26,7 @@ from stackgan.hub import LoadedModel, load_model
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
-from stackgan.training.run import has_bf16
+from stackgan.training.assemble import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 Number = Literal[1, 2]

