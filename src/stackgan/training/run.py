@@ -136,7 +136,7 @@ def train(
         encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)
     embeddings, rows, typed = embed_examples(
-        encoder, examples, plan.settings, _cache_folder(run, plan), progress
+        encoder, examples, plan.settings, cache_folder(run, plan), progress
     )
     fixed = _sheet_captions(plan, examples)
     shared = _Run(run, plan, settings, encoder, fixed, clock, say, progress)
