@@ -10,6 +10,7 @@ Paper: section 4.1, 82 classes for training and 20 for testing, no class in both
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from stackgan.data.examples import (
@@ -77,7 +78,7 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     damaged = image_faults(photographs, progress)
     broken = {fault.path for fault in damaged}
     usable, text_faults = _text_faults(root, listed, set(photographs), broken)
-    return usable, found + text_faults + damaged
+    return usable, found + _name_faults(root, listed) + text_faults + damaged
 
 
 def _text_faults(
@@ -120,11 +121,24 @@ def _names(root: Path) -> dict[str, str]:
         return {}
     try:
         found = json.loads(read_text(path))
-        return {f"class_{int(key):05}": plain(str(name)).strip() for key, name in found.items()}
-    except (AttributeError, ValueError, RecursionError):
-        raise DataError(
-            f'{path} holds no names of classes; expected {{"1": "pink primrose"}}'
-        ) from None
+        names = {f"class_{int(key):05}": plain(name).strip() for key, name in found.items()}
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        names = {"": ""}
+    if not all(names.values()):
+        raise DataError(f'{path} holds no names of classes; expected {{"1": "pink primrose"}}')
+    return names
+
+
+def _name_faults(root: Path, listed: Iterable[str]) -> list[Fault]:
+    """A damaged ``cat_to_name.json``, or the classes that it leaves without a name."""
+    path = root / NAMES
+    try:
+        names = _names(root)
+    except DataError as error:
+        return [Fault(path, str(error).removeprefix(f"{path} "))]
+    if not path.is_file():
+        return []
+    return [Fault(path, f"does not name {each}") for each in listed if each not in names]
 
 
 def _classes(root: Path, split: Split) -> set[str]:

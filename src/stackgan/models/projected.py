@@ -112,6 +112,7 @@ class ProjectedDiscriminator(nn.Module):
         text = self.standard(embedding) / self.standard.LENGTH  # of length about one
         logits = []
         for head, code, x in zip(self.heads, self.text, maps, strict=True):
+            assert isinstance(head, nn.Sequential)
             inner = head[:-1](x)  # [B, width, h, w]
             fits = (inner * code(text)[:, :, None, None]).sum(1, keepdim=True)
             places = head[-1](inner) + fits / inner.shape[1] ** 0.5  # [B, 1, h, w]

@@ -20,6 +20,7 @@ from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import Sizes
+from stackgan.text.precomputed import Precomputed
 from stackgan.text.wordings import content, known_words, wordings_of
 from stackgan.training.assemble import has_bf16
 from stackgan.training.encoder_settings import EncoderSettings
@@ -54,6 +55,11 @@ def embed_examples(
         rows.append(tuple(place.setdefault(caption, len(place)) for caption in example.captions))
     typed = None
     if settings.wordings_share:
+        if isinstance(encoder, Precomputed):
+            raise InputError(
+                f"{encoder.name} holds embeddings of captions, none of wordings as people type "
+                "them: add --set wordings_share=0"
+            )
         subjects = [example.subject for example in examples]
         captions = [example.captions for example in examples]
         made = wordings_of(subjects, captions, settings.seed)

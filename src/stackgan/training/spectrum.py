@@ -35,7 +35,7 @@ def power(images: Images) -> Power:
     grey = grey - grey.mean((1, 2), keepdim=True)
     height, width = grey.shape[1:]
     window = torch.outer(_hann(height), _hann(width)).to(grey.device)
-    found = torch.fft.rfft2(grey * window).abs().square().mean(0)
+    found: Tensor = torch.fft.rfft2(grey * window).abs().square().mean(0)
     return found / window.square().sum()
 
 
@@ -52,7 +52,7 @@ def excess(images: Images, reference: Power) -> Scalar:
 
 def reference_power(pixels: Pixels) -> Power:
     """:func:`power` of photographs [N, 3, H, W], taken in parts of 64."""
-    parts = [power(to_images(part)) * len(part) for part in pixels.split(64)]
+    parts = [power(to_images(part)) * len(part) for part in torch.split(pixels, 64)]
     return torch.stack(parts).sum(0) / len(pixels)
 
 

@@ -409,8 +409,8 @@ def _generator_part(
         if stage.projected is not None and fakes.maps is not None:
             reads = stage.projected.text is not None
             with stage.precision():
-                text = batch.embedding[fakes.pairs :] if reads else None
-                judged = generator_loss(stage.projected(fakes.maps, text), settings.projected_loss)
+                told = batch.embedding[fakes.pairs :] if reads else None
+                judged = generator_loss(stage.projected(fakes.maps, told), settings.projected_loss)
             adversarial = adversarial + settings.projected_weight * judged
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial

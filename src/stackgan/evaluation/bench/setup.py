@@ -202,8 +202,10 @@ def noise_batch(bench: Bench, number: Number, batch: int, a: Architecture) -> tu
 
 
 def architecture_of(bench: Bench, networks: str) -> Architecture:
-    """The networks by name, computed the fast way."""
-    return published_architecture(bench) if networks == PUBLISHED else shipped().architecture
+    """The networks by name, computed the fast way; their steps are timed on whole pictures."""
+    if networks == PUBLISHED:
+        return published_architecture(bench)
+    return shipped().architecture.model_copy(update={"crop_px": 0})
 
 
 def shipped() -> LoadedModel:
