@@ -1,4 +1,4 @@
-"""A time for a whole run, divided among its trainings: arithmetic alone, nothing is measured here."""
+"""A time for a whole run, divided among its trainings: arithmetic alone; nothing is measured."""
 
 from __future__ import annotations
 
