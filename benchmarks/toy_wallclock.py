@@ -37,7 +37,8 @@ from stackgan.models.discriminators import Discriminator
 from stackgan.text import TextEncoder
 from stackgan.training.losses import called_fake, called_real, gradient_penalty
 from stackgan.training.prepare import embed_examples, train_own_encoder
-from stackgan.training.steps import Stage, learning_rate, make_stage, set_learning_rate
+from stackgan.training.schedule import learning_rate, set_learning_rate
+from stackgan.training.steps import Stage, make_stage
 
 
 class PlainPictures:

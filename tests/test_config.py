@@ -55,7 +55,6 @@ def test_every_preset_is_valid_and_differs_from_the_defaults_unless_it_says_so(n
         (["architecture.image_px=512"], r"architecture.image_px is 512"),
         (["stage1.pair_steps=3"], r"stage1 has no sketches"),
         (["stage1.sketch_noise=0.1"], r"stage1 has no sketches"),
-        (["architecture.image_px=128"], r"crop_px=128 is no part of pictures of image_px=128: set"),
         (["stage2.sketch_blur=2"], r"stage2.sketch_blur is 2: input should be less than or equal"),
         (["stage1.projected_taps=[16, 8]"], r"projected_taps are strides in ascending order"),
         (["stage1.projected_taps=[]"], r"projected_taps are strides in ascending order"),
@@ -250,3 +249,11 @@ def test_what_does_not_act_is_not_refused() -> None:
 def test_there_is_an_average_where_either_setting_asks() -> None:
     assert not StageSettings().averages
     assert StageSettings(average=0.9).averages and StageSettings(average_half_life=10).averages
+
+
+def test_pictures_no_larger_than_the_crops_are_seen_whole() -> None:
+    crops = [
+        Architecture(crop_px=crop, image_px=side).crops_px  # type: ignore[arg-type]
+        for crop, side in ((128, 256), (128, 128), (64, 128), (0, 256))
+    ]
+    assert crops == [128, 0, 64, 0]

@@ -97,14 +97,19 @@ class Architecture(_Frozen):
     (PT); these and Stage-II's first."""
     crop_px: Literal[0, 64, 128] = 0
     """Stage-II is trained on random crops of this side, its discriminator built for them, while
-    Stage-I draws the whole sketch; 0: on whole pictures. Crops of 128 cost a third and see three
-    times the pictures (modern)."""
+    Stage-I draws the whole sketch; on whole pictures where these are no larger, or where it is 0.
+    Crops of 128 cost a third and see three times the pictures (modern)."""
     sketch_strengths: bool = False
     """Stage-II is told how much noise and blur its sketch carries: two more planes beside its
     colours (modern; ``stage2.sketch_noise``, ``stage2.sketch_blur``)."""
     arithmetic: Literal["fast", "literal"] = "fast"
     """How the same functions are computed: fast, or operation by operation as the published PyTorch
     code does, so that its numbers come out to the last bits (slower)."""
+
+    @property
+    def crops_px(self) -> int:
+        """Side of the crops that Stage-II is trained on; 0: whole pictures."""
+        return self.crop_px if self.crop_px < self.image_px else 0
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Architecture:
@@ -120,11 +125,6 @@ class Architecture(_Frozen):
             raise ValueError("a bottleneck discriminator needs architecture.normalisation=batch")
         if self.discriminator_text == "mean" and not self.stage2_text:
             raise ValueError("without stage2_text there is no mean for discriminator_text=mean")
-        if self.crop_px >= self.image_px:
-            raise ValueError(
-                f"crop_px={self.crop_px} is no part of pictures of image_px={self.image_px}: set "
-                "architecture.crop_px to less, or to 0 for whole pictures"
-            )
         return self
 
 

@@ -225,6 +225,7 @@ def test_a_model_is_measured_with_its_protocol(
     pytest.importorskip("efficientnet_lite_pytorch")
     out = tmp_path / "out.json"
     common = ["--data-root", oxford, "--by", "efflite0", "--cache", tmp_path / "cache"]
+    common += ["--judges", tmp_path / "none"]
     sections = ["judges", "swd", "spectrum", "refine", "diversity", "memory"]
     run(benchmark, monkeypatch, "--model", tiny_model, *common, "--sections", *sections,
         "--json", out, "--sheet", tmp_path / "sheet.png")  # fmt: skip

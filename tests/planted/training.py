@@ -6,6 +6,8 @@ from planted.defect import of
 
 _losses = of("training/losses.py", "tests/training/test_losses.py")
 _steps = of("training/steps.py", "tests/training/test_steps.py")
+_ema = of("training/ema.py", "tests/training/test_steps.py")
+_schedule = of("training/schedule.py", "tests/training/test_steps.py")
 _variants = of("training/variants.py", "tests/training/test_steps.py")
 _augment = of("training/augment.py", "tests/training/test_steps.py")
 _loop = of("training/loop.py", "tests/training/test_loop.py")
@@ -361,32 +363,32 @@ _STEP = [
         "the first steps have pixels alone",
         "test_pixels_alone_leave_the_discriminator_untouched",
     ),
-    _steps(
+    _ema(
         "weight = 1 - decay",
         "weight = decay",
         "the average moves by one minus its decay",
         "test_the_average_moves_by_one_minus_its_decay",
     ),
-    _steps(
+    _ema(
         "return min(settings.average, (1 + step) / (10 + step))",
         "return settings.average",
         "the average forgets the start",
         "test_the_average_follows_quickly_at_first",
     ),
-    _steps(
+    _schedule(
         "step // steps_per_epoch // settings.halve_every_epochs",
         "(step + 1) // steps_per_epoch // settings.halve_every_epochs",
         "the rate halves at the epoch, not a step before",
         _RATES,
     ),
-    _steps("if step > start:", "if step > 0:", "the decay begins where it is told", _RATES),
-    _steps(
+    _schedule("if step > start:", "if step > 0:", "the decay begins where it is told", _RATES),
+    _schedule(
         "(settings.steps - step) / (settings.steps - start)",
         "(settings.steps - step - 1) / (settings.steps - start)",
         "the decay is not off by one",
         _RATES,
     ),
-    _steps(
+    _schedule(
         "(stage.discriminator_optimizer, settings.discriminator_lr),",
         "(stage.discriminator_optimizer, settings.generator_lr),",
         "each optimizer has its own rate",

@@ -12,21 +12,19 @@ from stackgan.models.build import build_discriminator, build_stage1, build_stage
 from stackgan.models.discriminators import Discriminator
 from stackgan.tensors import to_images
 from stackgan.training.augment import cut_out, translate
+from stackgan.training.ema import average_decay, update_average
 from stackgan.training.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     unconditional_loss,
 )
+from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import (
     Stage,
     StepBatch,
-    average_decay,
-    learning_rate,
     make_stage,
-    set_learning_rate,
     train_step,
-    update_average,
 )
 
 TINY = Architecture(

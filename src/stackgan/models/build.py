@@ -71,7 +71,7 @@ def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Dis
         a.embedding_dim,
         a.condition_dim if a.discriminator_text == "mean" else a.text_dim,
         a.stage1_discriminator_width if first else a.stage2_discriminator_width,
-        image_px=a.stage1_px if stage == 1 else a.crop_px or a.image_px,
+        image_px=a.stage1_px if stage == 1 else a.crops_px or a.image_px,
         normalisation=a.normalisation if first else a.stage2_normalisation or a.normalisation,
         unconditional=alone,
         patches=a.patches and not first,

@@ -101,20 +101,22 @@ class ProjectedDiscriminator(nn.Module):
         if self.text is not None:
             if embedding is None:
                 raise ValueError("these heads read the text: give the captions' embeddings")
-            return self._with_text(maps, embedding)
+            return self._with_text(self.text, maps, embedding)
         logits = [head(x) for head, x in zip(self.heads, maps, strict=True)]
         size = logits[0].shape[2:]
         spread = [F.interpolate(x.float(), size) for x in logits]
         return torch.cat([x.flatten() for x in spread])
 
-    def _with_text(self, maps: list[Tensor], embedding: Embedding) -> AnyLogits:
-        assert self.text is not None
+    def _with_text(
+        self, codes: nn.ModuleList, maps: list[Tensor], embedding: Embedding
+    ) -> AnyLogits:
         text = self.standard(embedding) / self.standard.LENGTH  # of length about one
         logits = []
-        for head, code, x in zip(self.heads, self.text, maps, strict=True):
-            assert isinstance(head, nn.Sequential)
-            inner = head[:-1](x)  # [B, width, h, w]
-            fits = (inner * code(text)[:, :, None, None]).sum(1, keepdim=True)
-            places = head[-1](inner) + fits / inner.shape[1] ** 0.5  # [B, 1, h, w]
+        for head, code, x in zip(self.heads, codes, maps, strict=True):
+            *inner_layers, score = head.children()
+            for layer in inner_layers:
+                x = layer(x)  # [B, width, h, w]
+            fits = (x * code(text)[:, :, None, None]).sum(1, keepdim=True)
+            places = score(x) + fits / x.shape[1] ** 0.5  # [B, 1, h, w]
             logits.append(places.float().mean((1, 2, 3)))
         return torch.cat(logits)

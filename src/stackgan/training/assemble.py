@@ -58,7 +58,7 @@ def assemble(
         projected=None if projected is None else projected.to(where),
         bf16=bf16,
         side_heads=None if side_heads is None else side_heads.to(where),
-        crop_px=architecture.crop_px if number == 2 else 0,
+        crop_px=architecture.crops_px if number == 2 else 0,
     )
 
 

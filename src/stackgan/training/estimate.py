@@ -120,7 +120,7 @@ def _trial(settings: Settings, number: Literal[1, 2], device: str) -> Stage:
 def _seen_px(settings: Settings, number: Literal[1, 2]) -> int:
     """Side of what the discriminators of a stage see."""
     a = settings.architecture
-    return a.stage1_px if number == 1 else a.crop_px or a.image_px
+    return a.stage1_px if number == 1 else a.crops_px or a.image_px
 
 
 def _step(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stackgan.config import StageSettings
 from stackgan.models.blocks import store_up_kernels
 from stackgan.models.conditioning import Gaussian
-from stackgan.models.discriminators import Discriminator, Features
+from stackgan.models.discriminators import Discriminator
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
@@ -23,14 +23,14 @@ from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
+from stackgan.training.ema import average_decay, update_average
+from stackgan.training.heads import projected_loss, side_loss
 from stackgan.training.losses import (
-    called_fake,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     pixel_loss,
     shrink,
-    unconditional_loss,
 )
 from stackgan.training.parts import Draw, Numbers, add, only_asked, split
 from stackgan.training.parts import StepBatch as StepBatch
@@ -328,50 +328,15 @@ def _discriminator_part(
         loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
+        place = slice(fakes.pairs, None)  # pairs of shrunken photographs are left out
+        real = _placed(stage, view.seen[place], random)
+        texts = batch.embedding[place], batch.wrong_embedding[place]
         with stage.precision():
-            more, said = _projected_part(stage, view.seen, batch, fakes, random)
+            more, said = projected_loss(stage.projected, settings, real, fakes.maps, *texts)
         loss, report = loss + more, report | said
     if stage.side_heads is not None:
-        loss = loss + _side_loss(stage, features, batch)
+        loss = loss + side_loss(stage.side_heads, settings, features, batch)
     return loss, report
-
-
-def _projected_part(
-    stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
-) -> tuple[Scalar, dict[str, Tensor]]:
-    """The projected discriminator's loss; the pairs of shrunken photographs are left out."""
-    projected, settings = stage.projected, stage.settings
-    assert projected is not None and fakes.maps is not None
-    place = slice(fakes.pairs, None)
-    with torch.no_grad():
-        maps = projected.maps(_placed(stage, real[place], random))
-    reads = projected.text is not None
-    text = batch.embedding[place] if reads else None
-    real_logits = projected(maps, text)
-    fake_logits = projected([x.detach() for x in fakes.maps], text)
-    loss = unconditional_loss(real_logits, fake_logits, settings.projected_loss)
-    report = {
-        "p_real": real_logits.detach().sigmoid().mean(),
-        "p_fake": fake_logits.detach().sigmoid().mean(),
-    }
-    if reads and settings.projected_wrong_weight:
-        wrong = projected(maps, batch.wrong_embedding[place])
-        loss = loss + settings.projected_wrong_weight * called_fake(wrong, settings.projected_loss)
-        report["p_wrong"] = wrong.detach().sigmoid().mean()
-    return loss, report
-
-
-def _side_loss(stage: Stage, features: Features, batch: StepBatch) -> Scalar:
-    """What D, or G in its turn, pays for images whose class or caption cannot be told."""
-    heads, settings = stage.side_heads, stage.settings
-    assert heads is not None and batch.labels is not None
-    loss = torch.zeros((), device=batch.labels.device)
-    if settings.class_weight:
-        loss = loss + settings.class_weight * heads.class_loss(features, batch.labels)
-    if settings.contrastive_weight:
-        told = heads.contrastive_loss(features, batch.embedding, batch.labels)
-        loss = loss + settings.contrastive_weight * told
-    return loss
 
 
 def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding) -> Scalar:
@@ -415,7 +380,7 @@ def _generator_part(
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial
         if stage.side_heads is not None:
-            side = _side_loss(stage, features, batch)
+            side = side_loss(stage.side_heads, settings, features, batch)
             report["g_side"] = side.detach()
             loss = loss + side
     if stage.spectrum is not None:
@@ -455,59 +420,3 @@ def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar], count: 
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)  # the other network's step has no room for them
     return norm
-
-
-def average_decay(settings: StageSettings, step: int, batch: int) -> float:
-    """The running average's decay at ``step`` (1 is the first).
-
-    By ``average``: min(``average``, (1 + step) / (10 + step)). By ``average_half_life``: what
-    halves an image's share in so many images, or in the share ``average_ramp`` of the images so
-    far where that is less, but never in under ten steps (Karras et al., 2020, StyleGAN2-ADA).
-    Early on either follows quickly and forgets the start.
-    """
-    if not settings.average_half_life:
-        return min(settings.average, (1 + step) / (10 + step))
-    images = float(settings.average_half_life)
-    if settings.average_ramp:
-        images = min(images, settings.average_ramp * step * batch)
-    return float(0.5 ** (batch / max(images, 10.0 * batch)))
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, generator: nn.Module, decay: float) -> None:
-    """Move the averaged generator towards the trained one, statistics of BN included.
-
-    average <- d average + (1 - d) generator.
-    """
-    weight = 1 - decay
-    mine, theirs = average.state_dict(), generator.state_dict()
-    floating = [name for name, value in mine.items() if value.is_floating_point()]
-    torch._foreach_lerp_([mine[n] for n in floating], [theirs[n] for n in floating], weight)
-    for name in mine.keys() - set(floating):
-        mine[name].copy_(theirs[name])
-
-
-def learning_rate(settings: StageSettings, step: int, steps_per_epoch: int) -> float:
-    """The factor on both rates at ``step`` (0 is the first).
-
-    Halved every ``halve_every_epochs`` epochs (Paper: section 3.5); from ``decay_from`` of all the
-    steps on it falls linearly to a hundredth.
-    """
-    factor = 1.0
-    if settings.halve_every_epochs:
-        factor = 0.5 ** (step // steps_per_epoch // settings.halve_every_epochs)
-    start = settings.decay_from * settings.steps
-    if step > start:
-        factor *= max(0.01, (settings.steps - step) / (settings.steps - start))
-    return factor
-
-
-def set_learning_rate(stage: Stage, factor: float) -> None:
-    """Give both optimizers their rates times ``factor``."""
-    settings = stage.settings
-    for optimizer, rate in (
-        (stage.generator_optimizer, settings.generator_lr),
-        (stage.discriminator_optimizer, settings.discriminator_lr),
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * factor * group.get("share", 1.0)
