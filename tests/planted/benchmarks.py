@@ -41,7 +41,7 @@ DEFECTS = [
     _typed("typed_prompts", "(pixels.float() - plain.float()).abs()", "(pixels - plain).abs()",
            "a change has no sign and does not wrap",
            "test_pictures_of_the_colour_and_species_named_are_right"),
-    _typed("typed_prompts", "if row.get(column) is not None)]", "if row.get(column))]",
+    _typed("typed_prompts", "if row.get(column) is not None])", "if row.get(column)])",
            "a figure of zero counts", "test_groups_are_means_over_the_captions_that_have_a_figure"),
     _typed("typed_prompts", "truncation=how.truncation, progress", "progress",
            "the truncation asked for is drawn", "test_pictures_are_of_their_caption_and_seed"),
