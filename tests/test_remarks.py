@@ -7,16 +7,17 @@ import pytest
 
 from stackgan import StackGAN
 from stackgan.hub import load_model
-from stackgan.remarks import readable, still
+from stackgan.remarks import NEUTRAL, STILL, readable, still
 from stackgan.text.precomputed import Precomputed
 from stackgan.text.vectors import WordVectors
 
-WORDS = ["a", "with", "flower", "rose", "red", "yellow", "petals"]
+WORDS = ["a", "with", "the", "this", "flower", "rose", "red", "yellow", "petals"]
 
 
-def reader() -> WordVectors:
+def reader(function_words: float = 0.05) -> WordVectors:
     """Word vectors of 16 numbers; "rose" is a word it has read and that means nothing: as "a"."""
     vectors = np.random.default_rng(0).normal(0, 2, (len(WORDS), 16)).astype(np.float32)
+    vectors[:4] *= function_words
     vectors[WORDS.index("rose")] = vectors[WORDS.index("a")]
     return WordVectors(WORDS, vectors, name="tiny-vectors")
 
@@ -69,6 +70,58 @@ def test_the_picture_decides_and_not_the_words(model):
     assert still(model, {caption: readable(model, caption) for caption in captions}) == [
         *("a cat", "a rose", "a cat rose"),
     ]
+
+
+def levels(model, *captions):
+    """How far the other captions' sketches lie from the first one's."""
+    first, *others = model.mean_sketches(captions).float()
+    return [float((first - other).abs().mean()) for other in others]
+
+
+def with_word(model, vector):
+    """Let the model's encoder read one more word, "faint"."""
+    known = model.encoder
+    table = np.vstack([known.vectors[: len(WORDS)], vector.astype(np.float32)])
+    model.encoder = WordVectors([*WORDS, "faint"], table, name="faint")
+
+
+def fading(model):
+    """As "a faint" moves ever further from "a": {levels it moved: whether nothing changed}."""
+    a, red = model.encoder.vectors[0], model.encoder.vectors[WORDS.index("red")]
+    found = {}
+    for share in np.geomspace(0.01, 0.5, 12):
+        with_word(model, a + 2 * share * red)  # of "a faint" the mean: a + share * red
+        (moved,) = levels(model, "a", "a faint")
+        found[moved] = still(model, {"a faint": readable(model, "a faint")}) == ["a faint"]
+    return found
+
+
+def test_what_cannot_be_seen_is_no_change(tiny_model):
+    found = fading(reads_with(tiny_model, reader()))
+    assert found == {moved: moved < STILL[0] for moved in found}
+    assert any(STILL[0] < moved < STILL[1] for moved in found), found
+
+
+def test_what_wording_alone_moves_is_no_meaning(tiny_model):
+    """Where captions of nothing lie far apart a caption must move more, up to ten levels."""
+    model = reads_with(tiny_model, reader(function_words=1.0))
+    assert max(levels(model, *NEUTRAL)) > STILL[1]
+    found = fading(model)
+    assert found == {moved: moved < STILL[1] for moved in found}
+    assert any(STILL[0] < moved < STILL[1] for moved in found), found
+
+
+def test_a_caption_near_to_any_caption_of_nothing_moves_nothing(tiny_model):
+    model = reads_with(tiny_model, reader(function_words=1.0))
+    with_word(model, model.encoder.vectors[WORDS.index("the")])
+    assert levels(model, "?", "faint")[0] > STILL[1] > levels(model, "the", "faint")[0]
+    assert still(model, {"faint": readable(model, "faint")}) == ["faint"]
+
+
+def test_a_caption_is_compared_with_its_own_function_words_too(tiny_model):
+    model = reads_with(tiny_model, reader(function_words=1.0))
+    assert min(levels(model, "with", *NEUTRAL)) > STILL[1]
+    assert still(model, {"with xyz": readable(model, "with xyz")}) == ["with xyz"]
 
 
 def test_captions_of_one_matter_are_one_sentence(model):
