@@ -3,7 +3,7 @@
 Ridge regression from the features of a network that trained nothing (MobileNetV2, judging.py) to
 the classes of Oxford-102, on squares of the size of the pictures to be judged. Four of five
 photographs of each class set it, the fifth is left out and gives the ceiling. Read once, features
-and the colour judge's calls are kept in a file of the cache.
+and the colour judge's calls are kept in files of the cache.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from judging import Panel, file_sha256, progress
 from photographs import examples, photographs
 from torch import Tensor
 
+from stackgan.data.examples import Example
+
 NETWORK = "mobilenetv2"
 RIDGE = 1000.0  # of standardised features; from 100 to 10,000 the ceiling moves by two points
 LEFT_OUT = 5  # one of so many photographs of a class
 READ_AT_ONCE = 256
+COLOUR_JUDGE = Path(colour_judge.__file__)
 NO_COLOUR = ""
 
 
@@ -92,46 +95,54 @@ def right(ranked: Sequence[Sequence[int]], wanted: Sequence[int], top: int) -> f
 
 
 def read_known(data_root: Path, panel: Panel, size_px: int, cache: Path | None) -> Known:
-    """Return all photographs of Oxford-102 as the judges see them at a size."""
+    """Return all photographs of Oxford-102 as the judges see them at a size.
+
+    The cache keeps some hundred in a file, so that a reading that was broken off goes on.
+    """
     chosen = examples(data_root, "all")
-    names = "\n".join(f"{example.image.name} {example.captions}" for example in chosen)
-    weights = file_sha256(panel.folder / f"{NETWORK}.safetensors")
-    judged = file_sha256(Path(colour_judge.__file__))
-    key = hashlib.sha256(f"{size_px} {weights} {judged}\n{names}".encode()).hexdigest()[:24]
-    file = None if cache is None else cache / f"species-{size_px}-{key}.npz"
-    if file is not None and file.is_file():
-        with np.load(file, allow_pickle=False) as held:
-            return Known(
-                torch.from_numpy(held["features"]),
-                held["classes"].tolist(),
-                held["colours"].tolist(),
-                held["called"].tolist(),
-            )
-    parts, called = [], []
+    judges = (file_sha256(panel.folder / f"{NETWORK}.safetensors"), file_sha256(COLOUR_JUDGE))
     shown = progress(f"photographs at {size_px} px")
+    parts = []
     for start in range(0, len(chosen), READ_AT_ONCE):
-        pixels = photographs(chosen[start : start + READ_AT_ONCE], size_px).pixels
-        parts.append(panel.judged(NETWORK, pixels))
-        called += colour_judge.judge(pixels.permute(0, 2, 3, 1).numpy())
-        shown(min(start + READ_AT_ONCE, len(chosen)), len(chosen))
+        some = chosen[start : start + READ_AT_ONCE]
+        names = [f"{example.image.name} {example.captions}" for example in some]
+        key = hashlib.sha256("\n".join([str(size_px), *judges, *names]).encode()).hexdigest()
+        file = None if cache is None else cache / f"species-{size_px}-{key[:24]}.npz"
+        parts.append(_kept(file) or _read(some, panel, size_px, file))
+        shown(start + len(some), len(chosen))
+    return Known(
+        torch.cat([part.features for part in parts]),
+        [each for part in parts for each in part.classes],
+        [each for part in parts for each in part.colours],
+        [each for part in parts for each in part.called],
+    )
+
+
+def _read(some: Sequence[Example], panel: Panel, size_px: int, file: Path | None) -> Known:
+    """Judge these photographs, and keep what was found in ``file``."""
+    pixels = photographs(some, size_px).pixels
     known = Known(
-        torch.cat(parts),
-        [class_number(str(example.class_name)) for example in chosen],
-        [colour_judge.one_colour(example.captions) or NO_COLOUR for example in chosen],
-        called,
+        panel.judged(NETWORK, pixels),
+        [class_number(str(example.class_name)) for example in some],
+        [colour_judge.one_colour(example.captions) or NO_COLOUR for example in some],
+        colour_judge.judge(pixels.permute(0, 2, 3, 1).numpy()),
     )
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(".part.npz")
-        np.savez(
-            unfinished,
-            features=known.features.numpy(),
-            classes=np.array(known.classes),
-            colours=np.array(known.colours),
-            called=np.array(known.called),
-        )
+        held = {name: np.array(getattr(known, name)) for name in ("classes", "colours", "called")}
+        np.savez(unfinished, features=known.features.numpy(), **held)
         unfinished.replace(file)
     return known
+
+
+def _kept(file: Path | None) -> Known | None:
+    """What ``file`` holds, if it is there."""
+    if file is None or not file.is_file():
+        return None
+    with np.load(file, allow_pickle=False) as held:
+        lists = (held[name].tolist() for name in ("classes", "colours", "called"))
+        return Known(torch.from_numpy(held["features"]), *lists)
 
 
 def class_number(class_name: str) -> int:

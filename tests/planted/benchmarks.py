@@ -33,7 +33,7 @@ DEFECTS = [
     _typed("species", "seen[each] % LEFT_OUT == 0", "len(seen) % LEFT_OUT == 0",
            "photographs are left out of every class",
            "test_every_fifth_photograph_of_a_class_is_left_out"),
-    _typed("species", "if file is not None and file.is_file():", "if False:",
+    _typed("species", "if file is None or not file.is_file():", "if True:",
            "what is known is not read again", "test_a_model_is_measured_from_the_command_line"),
     _typed("typed_prompts", "[c == prompt.denied for c in called]",
            "[c != prompt.denied for c in called]", "a denied colour that is seen counts",

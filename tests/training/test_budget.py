@@ -145,6 +145,9 @@ def test_features_take_no_more_than_half_of_the_encoders_share() -> None:
     costs = {"encoder": Cost(0.2, 64, 6000, 0.2, most=3000), **STAGES}
     photographs = thin(HOUR, costs)["encoder"].photographs
     assert photographs == math.floor(0.22 * HOUR / 2 / 0.2)
+    thinned = thin(HOUR, costs)
+    own = thinned["encoder"].seconds(divide(HOUR, thinned)["encoder"])
+    assert own == pytest.approx(0.22 * HOUR, abs=0.3)
     assert thin(8 * HOUR, costs)["encoder"].photographs == 6000
     assert thin(300.0, costs)["encoder"].photographs == 1000
     few = costs | {"encoder": Cost(0.2, 64, 300, 0.2, most=3000)}

@@ -140,7 +140,7 @@ def test_a_run_fills_its_time_and_a_stage_keeps_what_it_began_with(
     assert machine.measured == ["stage1", "stage2"]
     assert lengths(run) == (4, int(0.98 * (80 - 3 - 40) / 4)) == (4, 9)
     state = read_checkpoint(run / "stage2/checkpoint.pt")
-    assert state["step"] == lengths(run)[1]
+    assert state["step"] == lengths(run)[1] == state["settings"]["stage2"]["steps"]
     assert state["used_s"] == 3 + 40 + 4 * 9 <= 80
     assert any("Stage-II: 9 steps of about 4 s" in sentence for sentence in said)
     assert read_plan(run).budget.settled == ("encoder", "stage1", "stage2")  # type: ignore[union-attr]
@@ -216,6 +216,51 @@ def test_an_encoder_of_its_own_is_part_of_the_plan(
     assert lengths(run)[0] == int(0.98 * left * 46 / 76 / 10)
     used = read_checkpoint(run / "stage2/checkpoint.pt")["used_s"]
     assert 250 - 0.02 * 250 - 8 <= used <= 250
+
+
+def test_a_stop_after_the_encoder_does_not_give_its_time_back(
+    machine: Machine, toy: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    plan = training.begin(run, plan_of(toy, None, 250.0))
+
+    def stop(what: str, done: int, total: int) -> None:
+        machine.tick(what, done, total)
+        if what == "decoding photographs":
+            raise Killed
+
+    with pytest.raises(Killed):
+        training.train(run, plan, progress=stop)
+    kept = read_plan(run).budget
+    assert kept is not None and kept.used_s == 3 + plan.settings.encoder.steps * 7.0
+
+
+def test_a_stage_that_has_begun_is_not_measured_again(
+    machine: Machine, toy: Path, encoder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    plan = training.begin(run, plan_of(toy, encoder))
+    clock, said = planning.Clock(3.0), list[str]()
+    machine.now += 20
+    begun = planning.settle(run, plan, 1, 12, clock, "cpu", said.append)
+    assert read_plan(run) == begun != plan and len(said) == 1
+    machine.now += 500
+    assert planning.settle(run, begun, 1, 12, clock, "cpu", said.append) == begun
+    assert clock.used_s() == 23.0 and len(said) == 1 and machine.measured == ["stage1"]
+
+
+def test_features_of_too_many_photographs_are_thinned(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = {"encoder": Cost(0.1, 8, 5000, 0.1, most=900), "stage1": Cost(0.1, 4)}
+    monkeypatch.setattr(planning, "measure", lambda *_: costs)
+    plan = plan_of(toy, None, 1800.0, stages=(1,))
+    drafted = planning.draft(tmp_path, plan, read_examples("toy", toy, "train"), "cpu")
+    own = 0.98 * 1800 * 22 / 68
+    assert drafted.settings.encoder.photographs == pytest.approx(own / 2 / 0.1, abs=2)
+    assert drafted.budget is not None
+    assert drafted.budget.costs["encoder"].photographs == drafted.settings.encoder.photographs
+    assert drafted.settings.encoder.steps == 900
 
 
 def test_a_stage_whose_time_is_up_still_gets_its_least(

@@ -1,7 +1,4 @@
-"""A time for a whole run, divided among its trainings: arithmetic alone, nothing is measured here.
-
-Differs: the papers name epochs; who has an hour names the hour.
-"""
+"""A time for a whole run, divided among its trainings: arithmetic alone; nothing is measured."""
 
 from __future__ import annotations
 

@@ -231,8 +231,8 @@ def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally
 
 def _save(run: _Run, stage: Stage, checkpoint: Path, tally: Tally) -> None:
     """Write the checkpoint, unless something in it is not finite."""
-    require_finite(tally.means(), stage.step)
     used = {} if run.plan.budget is None else {"used_s": run.clock.used_s()}
+    require_finite(tally.means(), stage.step)
     save_checkpoint(
         checkpoint,
         stage,
