@@ -297,3 +297,46 @@ def test_a_shipped_model_is_whole_and_at_most_40_mb(name):
     total = sum(path.stat().st_size for path in loaded.folder.iterdir())
     assert total <= 40_000_000
     assert (loaded.folder / "README.md").is_file()
+
+
+def heads(seed: int, width: int = 5) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    return {
+        "heads.0.weight": torch.randn(width, 3, 3, 3, generator=random),
+        "heads.0.bias": torch.randn(width, generator=random),
+        "standard.scale": torch.randn((), generator=random),
+    }
+
+
+def test_projected_weights_of_both_stages_travel_and_older_folders_have_none(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    assert loaded.projected_weights(1) is loaded.projected_weights(2) is None
+    folder = save_again(loaded, tmp_path / "a", projected=heads(1), stage1_projected=heads(2))
+    again = load_model(folder)
+    assert {"projected.safetensors", "stage1_projected.safetensors"} <= again.config["files"].keys()
+    for stage, seed in ((2, 1), (1, 2)):
+        found = again.projected_weights(stage)
+        assert found is not None and found.keys() == heads(seed).keys()
+        for name, value in heads(seed).items():
+            kept = value.bfloat16().float() if value.dim() > 1 else value
+            assert torch.equal(found[name], kept), name
+    only = load_model(save_again(loaded, tmp_path / "b", projected=heads(1)))
+    assert only.projected_weights(1) is None and only.projected_weights(2) is not None
+
+
+def test_a_sketcher_s_projected_weights_are_stage_1_s(tiny_stage1, tmp_path):
+    loaded = load_model(tiny_stage1)
+    folder = save_again(loaded, tmp_path / "a", projected=heads(1), stage1_projected=heads(2))
+    again = load_model(folder)
+    assert "stage1_projected.safetensors" not in again.config["files"]
+    assert again.projected_weights(2) is None
+    found = again.projected_weights(1)
+    assert found is not None and torch.equal(found["heads.0.bias"], heads(1)["heads.0.bias"])
+
+
+def test_damaged_projected_weights_are_named(tiny_model, tmp_path):
+    folder = save_again(load_model(tiny_model), tmp_path / "a", projected=heads(1))
+    path = folder / "projected.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"projected\.safetensors is damaged"):
+        load_model(folder).projected_weights(2)

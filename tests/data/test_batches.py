@@ -315,3 +315,26 @@ def test_a_share_of_nothing_changes_no_draw_of_which_examples():
         left, right = one.batch(epoch, 1), other.batch(epoch, 1)
         assert torch.equal(left.indices, right.indices) and torch.equal(left.pixels, right.pixels)
     assert same(other.batch(2, 0), made_typed(0.5).batch(2, 0))
+
+
+def test_labels_are_the_classes_by_number_and_as_many_as_there_are():
+    batches = made(24)
+    assert batches.class_count == 4
+    names: dict[int, set[int]] = {}
+    for index in range(batches.steps_per_epoch):
+        batch = batches.batch(0, index)
+        assert batch.labels.dtype == torch.int64
+        for example, label in zip(batch.indices.tolist(), batch.labels.tolist(), strict=True):
+            names.setdefault(label, set()).add(example % 4)
+    assert names == {0: {0}, 1: {1}, 2: {2}, 3: {3}}
+
+
+@pytest.mark.parametrize(
+    "classes", [[None] * 24, ["only"] * 24, ["a", None] * 12], ids=["none", "one", "some"]
+)
+def test_without_a_class_for_each_there_are_none_to_name(classes):
+    batches = made(classes=classes)
+    assert batches.class_count == 0
+    labels = [batches.batch(0, index).labels.tolist() for index in range(4)]
+    if classes[0] != "a":  # each example is a class of its own
+        assert len({label for part in labels for label in part}) == 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from stackgan.config import load_settings
+from stackgan.config import Architecture, Settings, StageSettings, load_settings
 from stackgan.data.batches import Batches
 from stackgan.tensors import to_images
+from stackgan.training.assemble import assemble
 from stackgan.training.prepare import photographs_power
 from stackgan.training.spectrum import ALLOWED, ROUNDING, excess, power, reference_power
+from stackgan.training.steps import Stage, StepBatch, train_step
 
 PX = 32
 
@@ -146,3 +149,38 @@ def test_no_preset_of_the_paper_s_pays_for_it() -> None:
     for name in ("paper", "authors-pt", "authors-tf"):
         settings = load_settings([name])
         assert settings.stage1.spectrum_weight == settings.stage2.spectrum_weight == 0
+
+
+def stage_of(weight: float) -> Stage:
+    tiny = Architecture(
+        embedding_dim=12, condition_dim=6, noise_dim=5, stage1_generator_width=8,
+        stage1_discriminator_width=4, normalisation="none",
+    )  # fmt: skip
+    settings = StageSettings(steps=9, batch_size=4, loss="logistic", spectrum_weight=weight)
+    stage = assemble(Settings(architecture=tiny, stage1=settings), 1, 0, random(1))
+    stage.spectrum = torch.zeros(64, 33) if weight else None
+    return stage
+
+
+def test_the_generator_pays_for_its_own_excess_by_the_weight(
+    last_gradient: Callable[..., Callable[[], Tensor]],
+) -> None:
+    pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=random(2))
+    batch = StepBatch(pixels, *torch.randn(2, 4, 12, generator=random(3)))
+    slopes, reports, critics = [], [], []
+    for weight in (0.0, 1.0, 3.0):
+        stage = stage_of(weight)
+        painted: list[Tensor] = []
+        stage.generator.register_forward_hook(
+            lambda *seen, painted=painted: painted.append(seen[-1].images.detach())
+        )
+        last = last_gradient(stage.generator)
+        reports.append(train_step(stage, batch, random(4)))
+        slopes.append(last())
+        critics.append(stage.discriminator.joint.score.weight)
+        if weight:
+            assert_close(reports[-1]["spectrum"], excess(painted[0], torch.zeros(64, 33)))
+    none, once, thrice = slopes
+    assert (once - none).abs().max() > 1e-6 and "spectrum" not in reports[0]
+    assert_close(thrice - none, 3 * (once - none), rtol=1e-3, atol=1e-5)
+    assert torch.equal(critics[0], critics[2])  # it is the generator's alone
