@@ -7,9 +7,11 @@ from planted.defect import of
 _heads = of("models/projected.py", "tests/models/test_projected_text.py")
 _side = of("models/side_heads.py", "tests/models/test_side_heads.py")
 _projected_step = of("training/steps.py", "tests/training/test_projected_text_step.py")
+_projected_loss = of("training/heads.py", "tests/training/test_projected_text_step.py")
+_side_loss = of("training/heads.py", "tests/training/test_side_heads_step.py")
 _side_step = of("training/steps.py", "tests/training/test_side_heads_step.py")
 _crop_step = of("training/steps.py", "tests/training/test_sketches.py")
-_average = of("training/steps.py", "tests/training/test_steps.py")
+_average = of("training/ema.py", "tests/training/test_steps.py")
 _sketches = of("training/sketches.py", "tests/training/test_sketches.py")
 _spectrum = of("training/spectrum.py", "tests/training/test_spectrum.py")
 _stage2 = of("models/stage2.py", "tests/models/test_told_sketches.py")
@@ -31,14 +33,12 @@ _HEADS = [
         _KNOWN,
     ),
     _heads(
-        "(inner * code(text)[:, :, None, None])",
-        "(0 * inner + code(text)[:, :, None, None])",
+        "(x * code(text)[:, :, None, None])",
+        "(0 * x + code(text)[:, :, None, None])",
         "projected heads ask the text of the image",
         "test_the_text_is_asked_of_the_image_not_beside_it",
     ),
-    _heads(
-        "fits / inner.shape[1] ** 0.5", "fits", "a caption weighs as much at every width", _KNOWN
-    ),
+    _heads("fits / x.shape[1] ** 0.5", "fits", "a caption weighs as much at every width", _KNOWN),
     _heads(
         "places.float().mean((1, 2, 3))",
         "places.float().amax((1, 2, 3))",
@@ -63,19 +63,19 @@ _HEADS = [
         "the text's layer is at rest in the generator's turn",
         "test_heads_and_text_are_trained_and_all_is_kept",
     ),
-    _projected_step(
-        "text = batch.embedding[place] if reads else None",
-        "text = batch.wrong_embedding[place] if reads else None",
+    _projected_loss(
+        "text = embedding if reads else None",
+        "text = wrong_embedding if reads else None",
         "real and generated images are judged with their own captions",
         _ASKED,
     ),
-    _projected_step(
-        "wrong = projected(maps, batch.wrong_embedding[place])",
-        "wrong = projected(maps, batch.embedding[place])",
+    _projected_loss(
+        "wrong = projected(maps, wrong_embedding)",
+        "wrong = projected(maps, embedding)",
         "a wrong pair has a wrong caption",
         _ASKED,
     ),
-    _projected_step(
+    _projected_loss(
         "settings.projected_wrong_weight * called_fake",
         "called_fake",
         "wrong pairs count by their weight",
@@ -144,21 +144,21 @@ _SIDE = [
         "one class is none to tell apart",
         "test_where_there_is_nothing_to_tell_apart_there_is_no_class_head",
     ),
-    _side_step(
+    _side_loss(
         "loss + settings.class_weight * heads.class_loss(",
         "loss + heads.class_loss(",
         "the class counts by its weight",
         "test_discriminator_and_generator_pay_by_the_weight",
     ),
-    _side_step(
+    _side_loss(
         "settings.contrastive_weight * told",
         "told",
         "the caption counts by its weight",
         "test_discriminator_and_generator_pay_by_the_weight",
     ),
     _side_step(
-        "        loss = loss + _side_loss(stage, features, batch)\n    return loss, report",
-        "        pass\n    return loss, report",
+        "        loss = loss + side_loss(stage.side_heads, settings, features, batch)\n    return",
+        "        pass\n    return",
         "the discriminator learns class and caption",
         "test_discriminator_and_generator_pay_by_the_weight",
     ),
@@ -169,8 +169,8 @@ _SIDE = [
         "test_discriminator_and_generator_pay_by_the_weight",
     ),
     _side_step(
-        "loss = loss + _side_loss(stage, features, batch)\n    return",
-        "loss = loss + _side_loss(stage, fake_features, batch)\n    return",
+        "side_loss(stage.side_heads, settings, features, batch)\n    return",
+        "side_loss(stage.side_heads, settings, fake_features, batch)\n    return",
         "photographs teach the side heads",
         "test_photographs_teach_the_heads_and_pictures_are_held_to_them",
     ),
@@ -290,7 +290,7 @@ _CROPS = [
         "test_whole_pictures_draw_what_they_drew_before_there_were_crops",
     ),
     of("models/build.py", "tests/models/test_told_sketches.py")(
-        "a.crop_px or a.image_px",
+        "a.crops_px or a.image_px",
         "a.image_px",
         "the discriminator is built for crops",
         "test_a_crop_is_painted_as_many_times_its_side",
@@ -427,10 +427,10 @@ _AVERAGES = [
         "test_what_does_not_act_is_not_refused",
     ),
     _config(
-        "if self.crop_px >= self.image_px:",
-        "if self.crop_px > self.image_px:",
-        "a crop is a part",
-        "test_a_wrong_setting_is_one_sentence",
+        "self.crop_px if self.crop_px < self.image_px else 0",
+        "self.crop_px",
+        "pictures no larger than crops are seen whole",
+        "test_pictures_no_larger_than_the_crops_are_seen_whole",
     ),
     _config(
         "if self.wordings_share and self.captions_per_image > 1:",
