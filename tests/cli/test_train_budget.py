@@ -69,6 +69,8 @@ def test_a_budgeted_run_says_its_plan_and_keeps_it(
     assert counts == [1, 2, 3]
     assert (kept["checkpoint_every"], kept["sheet_every"], kept["log_every"]) == (50, 9, 1)
     before = (run / "model/generator.safetensors").read_bytes()
+    assert stackgan(["train", "--run", str(run), "--resume", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"] == kept
     assert stackgan(["train", "--run", str(run), "--resume"]) == 0
     assert settings_of(run) == kept
     assert (run / "model/generator.safetensors").read_bytes() == before

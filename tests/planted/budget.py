@@ -81,7 +81,7 @@ DEFECTS = [
               "    left = budget.seconds\n    steps", "what was used is used", _FILLS),
     _planning("costs=thin(left, costs))", "costs=costs)", "features are thinned",
               "test_features_of_too_many_photographs_are_thinned"),
-    _planning('there is not None else photograph_s * len(examples)', 'True else 0.0',
+    _planning("return 0.0 if there is not None else photograph_s * len(examples)", "return 0.0",
               "photographs must be decoded", "test_what_lies_in_the_cache_costs_nothing_again"),
     _planning("    return self._before + _now()", "    return _now()",
               "earlier processes count", "test_a_clock_counts_work_and_not_stops"),

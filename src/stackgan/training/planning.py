@@ -15,6 +15,7 @@ import torch
 from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.cache import find_cache, prepare_cache
+from stackgan.data.crop import Resize
 from stackgan.hub import write_json
 from stackgan.models.features import EfficientNetLite
 from stackgan.text import TextEncoder
@@ -70,12 +71,12 @@ def _now() -> float:
 
 
 def draft(run: Path, plan: Plan, examples: Sequence[Example], device: str) -> Plan:
-    """The plan with the steps that fill its budget on this machine; nothing without a budget.
+    """The plan with the steps that fill its budget on this machine; one that has them stays.
 
     Raises:
         InputError: the budget is too short for the fewest steps; it names the least.
     """
-    if plan.budget is None:
+    if plan.budget is None or plan.budget.settled:
         return plan
     clock = Clock(0.0)
     costs = measure(run, plan, examples, device, _patience(plan.budget))
@@ -91,10 +92,11 @@ def draft(run: Path, plan: Plan, examples: Sequence[Example], device: str) -> Pl
 def announce(plan: Plan, device: str, say: Say) -> None:
     """Say what was planned, where there is a budget."""
     if plan.budget is not None:
+        count = torch.get_num_threads()
+        threads = "1 thread" if count == 1 else f"{count} threads"
         say(
             f"planned into {in_words(plan.budget.seconds)}, measured in {plan.budget.used_s:.0f} s "
-            f"on {device} with {torch.get_num_threads()} threads:\n"
-            + table(plan.budget, plan.settings)
+            f"on {device} with {threads}:\n{table(plan.budget, plan.settings)}"
         )
 
 
@@ -146,30 +148,28 @@ def measure(
     run: Path, plan: Plan, examples: Sequence[Example], device: str, patience_s: float
 ) -> dict[str, Cost]:
     """Try every training of the plan, as it will be done, for about ``patience_s`` in all."""
-    cache = cache_folder(run, plan)
-    costs: dict[str, Cost] = {}
-    encoder = given_encoder(plan)
+    cache, settings = cache_folder(run, plan), plan.settings
+    encoder, tried = given_encoder(plan), None
     if encoder is None:
-        costs["encoder"], encoder = _try_encoder(plan, examples, cache, patience_s / 4)
-    text_s = _embedding_s(encoder, plan.settings, examples)
-    if "encoder" in costs:  # its scaling, at its end, reads every caption
-        captions = sum(len(example.captions) for example in examples)
-        costs["encoder"] = replace(costs["encoder"], apart_s=captions * text_s[0])
-    photograph_s = _decoding_s(examples, plan.settings)
-    settings = with_dim(plan.settings, encoder.dim)
+        tried, encoder = _try_encoder(plan, examples, cache, patience_s / 4)
+    one_text_s, texts_s = _embedding_s(encoder, settings, examples)
+    photograph_s = _decoding_s(examples, settings)
+
+    def decoding_s(side: int, resize: Resize) -> float:
+        there = find_cache(examples, side, cache, settings.fit, resize)
+        return 0.0 if there is not None else photograph_s * len(examples)
+
+    costs: dict[str, Cost] = {}
+    if tried is not None:
+        scaling = one_text_s * sum(len(example.captions) for example in examples)
+        side = encoder_settings(settings, plan.data).image_px
+        costs["encoder"] = replace(tried, apart_s=scaling + decoding_s(side, "bicubic"))
     for number in plan.stages:
-        cost = measure_stage(settings, number, device, patience_s / 3)
+        cost = measure_stage(with_dim(settings, encoder.dim), number, device, patience_s / 3)
         a = settings.architecture
         side = stored_px(examples, a.stage1_px if number == 1 else a.image_px)
-        there = find_cache(examples, side, cache, settings.fit, settings.resize)
-        once = 0.0 if there is not None else photograph_s * len(examples)
-        once += 0.0 if number != plan.stages[0] else text_s[1]
+        once = decoding_s(side, settings.resize) + texts_s * (number == plan.stages[0])
         costs[f"stage{number}"] = replace(cost, apart_s=cost.apart_s + once)
-    if "encoder" in costs:
-        chosen = encoder_settings(plan.settings, plan.data)
-        if find_cache(examples, chosen.image_px, cache, plan.settings.fit) is None:
-            more = costs["encoder"].apart_s + photograph_s * len(examples)
-            costs["encoder"] = replace(costs["encoder"], apart_s=more)
     return costs
 
 
