@@ -1,7 +1,8 @@
 """A second discriminator on the feature maps of a frozen image network (modern preset).
 
 Differs: not in the paper (Sauer et al., 2021, "Projected GANs converge faster"). It is asked beside
-the matching-aware discriminator, in training alone: no picture is drawn with it.
+the matching-aware discriminator because it knows what photographs are made of from the first step
+(``projected_weight``); in training alone: no picture is drawn with it.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class ProjectedDiscriminator(nn.Module):
 
     With ``embedding_dim`` the heads read the text: what a place of a map says is its score plus
     its inner map times a linear code of the caption, and a head's logit is the mean over its
-    places. Differs: heads that read no text keep to the few colours that please them; a caption
-    and pairs with a wrong one hold them to every kind (measured: docs/results.md). Without, each
-    place has a logit of its own.
+    places. Without, each place has a logit of its own.
+
+    Differs: Sauer et al.'s heads read no text; these do because a generator pleases heads that do
+    not with the few colours they like best, while a caption, and pairs with a wrong one, hold it
+    to every kind (measured: docs/results.md; ``projected_text``, ``projected_wrong_weight``).
 
     Args:
         width: channels inside a head.

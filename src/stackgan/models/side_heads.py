@@ -1,8 +1,9 @@
 """Two small heads on the discriminator's features: which class, and which caption of the batch.
 
 Differs: not in the paper. Auxiliary classification (Odena et al., 2017) and a contrastive term
-between images and captions (Zhang et al., 2021, XMC-GAN) teach obedience; at small weights, beside
-projected heads that read the text, they cost next to nothing. Asked in training alone.
+between images and captions (Zhang et al., 2021, XMC-GAN) are asked because they teach obedience; at
+small weights, beside projected heads that read the text, they cost next to nothing
+(``class_weight``, ``contrastive_weight``). Asked in training alone.
 """
 
 from __future__ import annotations

@@ -146,9 +146,10 @@ class CharCnnRnn(nn.Module):
     image side of the joint embedding), ``notes`` further strings of the file's metadata, ``pad``
     how many spaces it reads before a caption.
 
-    Differs: the published encoders read no spaces before a caption, so its first character lies in
-    one window of the first convolution and the first word counts for little: of "red flower" they
-    hardly read "red". Encoders that are trained here see ``pad`` of them (published ones still 0).
+    Differs: encoders that are trained here read ``pad`` spaces before a caption because without,
+    as in the published ones (whose ``pad`` is 0), its first character lies in one window of the
+    first convolution and the first word counts for little: of "red flower" they hardly read "red"
+    (``encoder.pad``).
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """A photograph's captions and class name -> what people type: "a rose", "pink roses please".
 
 Differs: the paper trains on the captions alone. Those describe ("this flower has petals that are
-pink"), people name ("a pink rose"), and an encoder that saw no names draws something else for them.
+pink"); wordings join them because people name ("a pink rose"), and an encoder that saw no names
+draws something else for them (``wordings_share``).
 """
 
 from __future__ import annotations

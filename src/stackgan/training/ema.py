@@ -15,6 +15,10 @@ def average_decay(settings: StageSettings, step: int, batch: int) -> float:
     halves an image's share in so many images, or in the share ``average_ramp`` of the images so
     far where that is less, but never in under ten steps (Karras et al., 2020, StyleGAN2-ADA).
     Early on either follows quickly and forgets the start.
+
+    Differs: not in the paper, whose generators are sampled as trained; the average is because a
+    batch moves weights to and fro and their mean paints steadier pictures (``average``,
+    ``average_half_life``, ``average_ramp``).
     """
     if not settings.average_half_life:
         return min(settings.average, (1 + step) / (10 + step))

@@ -45,7 +45,12 @@ class Crops(NamedTuple):
 
 
 def draw_crops(batch: int, scale: int, crop_px: int, random: torch.Generator) -> Crops:
-    """One place for each of ``batch`` pictures of ``scale`` times 64 pixels, all equally likely."""
+    """One place for each of ``batch`` pictures of ``scale`` times 64 pixels, all equally likely.
+
+    Differs: the paper trains Stage-II on whole pictures; crops of them, and of the whole sketches
+    that Stage-I draws, are judged because what Stage-II adds is local and a crop of half the side
+    costs about a third (``architecture.crop_px``). It is sampled on whole sketches all the same.
+    """
     side = crop_px // scale
     corners = torch.randint(0, SKETCH_PX - side + 1, (batch, 2), generator=random)
     return Crops(corners, side)
@@ -87,8 +92,9 @@ class Worn(NamedTuple):
 def wear(sketches: Images, settings: StageSettings, strengths: Strengths, noise: Images) -> Worn:
     """Blur each sketch, then add noise: ``strengths`` [B, 2] in 0..1 times the settings' most.
 
-    Differs: not in the paper (GigaGAN, Kang et al., 2023, section 3.4). A Stage-II that is told
-    how far its input can be trusted repaints a sketch's faults where it would sharpen them.
+    Differs: not in the paper (GigaGAN, Kang et al., 2023, section 3.4); done because a Stage-II
+    that is told how far its input can be trusted repaints a sketch's faults where it would sharpen
+    them (``stage2.sketch_noise``, ``stage2.sketch_blur``, ``architecture.sketch_strengths``).
 
     Args:
         noise: standard normal, of the sketches' shape.

@@ -1,9 +1,10 @@
 """How much of each frequency pictures have, and what a generator pays for having too much.
 
-Differs: not in the paper (after Durall et al., 2020, "Watch your Up-Convolution"). An up-sampling
-generator paints patterns of about two pixels that no discriminator here sees well: a feature
-network's strides step over them, and a small discriminator learns them last. Stage-II then engraves
-them. Their mark is power at single frequencies, many times the photographs'.
+Differs: not in the paper (after Durall et al., 2020, "Watch your Up-Convolution"); there because an
+up-sampling generator paints patterns of about two pixels that no discriminator here sees well: a
+feature network's strides step over them, and a small discriminator learns them last. Stage-II then
+engraves them. Their mark is power at single frequencies, many times the photographs'
+(``spectrum_weight``).
 """
 
 from __future__ import annotations
