@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from photographs import Photographs
 from torch import Tensor
 
 from stackgan import StackGAN
+from stackgan.best_of import best_seeds
 from stackgan.errors import InputError
 
 SKETCHES, PICTURES = 64, 256
@@ -97,11 +97,10 @@ def draw(
             continue
         drawn = model.draw(
             captions,
-            seeds,
+            _chosen(model, captions, seeds, how),
             stage=2 if PICTURES in sizes else 1,
             truncation=how.truncation,
             progress=progress(f"drawing for {what}"),
-            **_passed_on(model, how),
         )
         if SKETCHES in sizes:
             samples[f"{what}-64"] = drawn.sketches
@@ -138,9 +137,10 @@ def write_samples(file: Path, samples: dict[str, Tensor]) -> None:
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def _passed_on(model: StackGAN, how: How) -> dict[str, Any]:
+def _chosen(model: StackGAN, captions: list[str], seeds: list[int], how: How) -> list[int]:
+    """The seeds that are drawn: with ``best_of`` N the one kept of N, seed s trying s N and on."""
     if how.best_of is None:
-        return {}
-    if "best_of" not in inspect.signature(model.draw).parameters:
-        raise InputError("this version of StackGAN.draw knows no best_of; leave out --best-of")
-    return {"best_of": how.best_of}
+        return seeds
+    tried = [seed * how.best_of + k for seed in seeds for k in range(how.best_of)]
+    shown = progress("choosing")
+    return best_seeds(model, captions, tried, how.best_of, how.truncation, shown)[0]

@@ -61,7 +61,7 @@ class Panel:
             file = self.cache / f"{name}-{key.hexdigest()[:24]}.npy"
             if file.is_file():
                 return torch.from_numpy(np.load(file))
-        found = self._judged(name, pixels, progress(f"{name} on {what}"))
+        found = self.judged(name, pixels, progress(f"{name} on {what}"))
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(".part.npy")
@@ -111,13 +111,17 @@ class Panel:
         )
         return dict(found)
 
-    def _judged(self, name: str, pixels: Tensor, progress: Callable[[int, int], None]) -> Tensor:
+    def judged(
+        self, name: str, pixels: Tensor, progress: Callable[[int, int], None] | None = None
+    ) -> Tensor:
+        """Return a judge's features [N, D] of pixels, past the cache."""
         network = self._network(name)
         parts = []
         for start in range(0, len(pixels), CHUNK):
             part = network.features(pixels[start : start + CHUNK])
             parts.append(part if name == "efflite0" else part[0])
-            progress(min(start + CHUNK, len(pixels)), len(pixels))
+            if progress is not None:
+                progress(min(start + CHUNK, len(pixels)), len(pixels))
         return torch.cat(parts)
 
     def _network(self, name: str) -> Any:

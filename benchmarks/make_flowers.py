@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--stage1", type=Path, required=True, help="run of Stage-I")
     parser.add_argument("--stage2", type=Path, required=True, help="run of Stage-II")
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="measured figures")
+    parser.add_argument("--truncation", type=float, help="what it is sampled with by default")
     parser.add_argument("--note", default="", help="a sentence for the training record")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     options = parser.parse_args()
@@ -45,14 +46,17 @@ def main() -> None:
         stage2=second.stage2,
         discriminator=second.discriminator(2),
         stage1_discriminator=first.discriminator(1),
+        projected=second.projected_weights(2),
+        stage1_projected=first.projected_weights(1),
         encoder=first.encoder,
         training={
             "stage1": first.config["training"],
             "stage2": second.config["training"],
-            "weights": "running averages (EMA .999), batch normalisation statistics included",
+            "weights": "running averages, batch normalisation statistics included",
             "note": options.note,
         },
         scores=scores,
+        truncation=options.truncation,
         card=card,
         name="flowers",
     )

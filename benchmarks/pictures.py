@@ -278,7 +278,7 @@ def _arguments() -> argparse.Namespace:
     add("--sections", nargs="+", default=list(BY_DEFAULT), choices=SECTIONS)
     add("--by", nargs="+", default=list(JUDGES), choices=JUDGES, help="judges (default: all)")
     add("--truncation", type=float, default=1.0, help="scales what is random (default: 1, none)")
-    add("--best-of", type=int, help="passed on to StackGAN.draw, where it has such an argument")
+    add("--best-of", type=int, help="keep the best of so many seeds, as generate --best-of does")
     add("--data-root", type=Path, default=SHARED / "data", help="the folder with oxford102/")
     add("--judges", type=Path, default=SHARED / "judges", help="the folder of the judges")
     add("--cache", type=Path, help="folder of features known from earlier calls")

@@ -37,8 +37,8 @@ from stackgan.models.discriminators import Discriminator
 from stackgan.text import TextEncoder
 from stackgan.training.losses import called_fake, called_real, gradient_penalty
 from stackgan.training.prepare import embed_examples, train_own_encoder
-from stackgan.training.run import has_bf16
-from stackgan.training.steps import Stage, learning_rate, make_stage, set_learning_rate
+from stackgan.training.schedule import learning_rate, set_learning_rate
+from stackgan.training.steps import Stage, make_stage
 
 
 class PlainPictures:
@@ -46,7 +46,7 @@ class PlainPictures:
 
     def __init__(self, examples: list[Example], encoder: TextEncoder, batch: int) -> None:
         self.examples, self.size = examples, batch
-        self.embeddings, self.rows = embed_examples(encoder, examples)
+        self.embeddings, self.rows, _ = embed_examples(encoder, examples, Settings())
         self.random = np.random.default_rng(0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -173,7 +173,7 @@ def main() -> None:
     if not encoder.exists():
         quiet: Any = lambda *said: None  # noqa: E731
         cache = work / "cache"
-        train_own_encoder(encoder, settings, "toy", examples, cache, has_bf16("cpu"), quiet, quiet)
+        train_own_encoder(encoder, settings, "toy", examples, cache, quiet, quiet)
     read = find_encoder(str(encoder))
     architecture = settings.architecture.model_copy(update={"embedding_dim": read.dim})
     settings = settings.model_copy(update={"architecture": architecture})

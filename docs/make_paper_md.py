@@ -18,7 +18,18 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "stackgan"
-LAYERS = ("config", "text", "models", "data", "pipeline", "hub", "training", "evaluation", "cli")
+LAYERS = (
+    "config",
+    "text",
+    "models",
+    "data",
+    "joint",
+    "pipeline",
+    "hub",
+    "training",
+    "evaluation",
+    "cli",
+)
 
 # The paper and the authors' two codes: the point -> the settings that decide it.
 ROWS: list[tuple[str, tuple[str, ...]]] = [

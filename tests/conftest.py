@@ -131,13 +131,49 @@ def tiny_stage1(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def modern_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with what the modern preset adds: modulation, a residual output."""
+    """A model folder with what the modern preset adds: modulation, a residual output, crops."""
     return make_model(
         tmp_path_factory.mktemp("models") / "modern",
         modulated=True,
         output="residual",
         conditioning="bounded",
         normalisation="spectral",
+        crop_px=128,
+        sketch_strengths=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def judged_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with an image side of random weights in its encoder's file."""
+    from stackgan.hub import ENCODER, load_model, save_model
+    from stackgan.joint import SmallImageNetwork
+    from stackgan.text import CharCnnRnn
+
+    loaded = load_model(tiny_model)
+    encoder = CharCnnRnn.load(tiny_model / ENCODER)
+    random = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = SmallImageNetwork()
+    encoder.extra = {
+        **{f"image_network.{key}": value for key, value in network.state_dict().items()},
+        "image_projection.weight": torch.randn(16, network.features, generator=random),
+        "image_projection.bias": torch.zeros(16),
+        "joint.mean": torch.zeros(16),
+        "joint.scale": torch.ones(1),
+    }
+    encoder.notes = {"similarity": "cosine", "image_px": "64", "image_network": "small"}
+    return save_model(
+        tmp_path_factory.mktemp("models") / "judged",
+        architecture=loaded.architecture.model_dump(),
+        stage1=loaded.stage1,
+        stage2=loaded.stage2,
+        discriminator=loaded.discriminator(),
+        encoder=encoder,
+        training={"data": "none", "steps": 0},
+        scores={"kid": 0.5},
+        card="# judged\n",
     )
 
 

@@ -54,6 +54,17 @@ def test_every_preset_is_valid_and_differs_from_the_defaults_unless_it_says_so(n
         (["stage1.steps"], r"--set takes key=value"),
         (["architecture.image_px=512"], r"architecture.image_px is 512"),
         (["stage1.pair_steps=3"], r"stage1 has no sketches"),
+        (["stage1.sketch_noise=0.1"], r"stage1 has no sketches"),
+        (["stage2.sketch_blur=2"], r"stage2.sketch_blur is 2: input should be less than or equal"),
+        (["stage1.projected_taps=[16, 8]"], r"projected_taps are strides in ascending order"),
+        (["stage1.projected_taps=[]"], r"projected_taps are strides in ascending order"),
+        (["stage1.projected_taps=[3]"], r"stage1.projected_taps"),
+        (
+            ["stage1.wrong_pair=image"],
+            r"wrong_pair=image gives no wrong captions for projected_text: set wrong_pair=caption",
+        ),
+        (["stage1.average=0.9"], r"average and average_half_life are both set: .* the other to 0"),
+        (["captions_per_image=4"], r"captions_per_image averages captions, wordings are shown"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(assignments: list[str], sentence: str) -> None:
@@ -224,3 +235,25 @@ def test_the_length_that_is_given_last_counts() -> None:
     assert load_settings(["paper"], None, ["stage1.steps=5"]).stage1.epochs is None
     assert load_settings(["paper"], None, ["stage1.steps=5"]).stage2.epochs == 600
     assert load_settings(["toy", "paper"]).stage1.epochs == 600
+
+
+def test_what_does_not_act_is_not_refused() -> None:
+    shifted = load_settings(["modern"], None, ["stage1.wrong_pair=shifted",
+                                               "stage1.projected_wrong_weight=0"])  # fmt: skip
+    assert shifted.stage1.projected_text
+    load_settings(["modern"], None, ["stage1.wrong_pair=image", "stage1.projected_weight=0"])
+    own = load_settings(["modern"], None, ["stage1.average=0.9", "stage1.average_half_life=0"])
+    assert own.stage1.averages and own.stage2.averages
+
+
+def test_there_is_an_average_where_either_setting_asks() -> None:
+    assert not StageSettings().averages
+    assert StageSettings(average=0.9).averages and StageSettings(average_half_life=10).averages
+
+
+def test_pictures_no_larger_than_the_crops_are_seen_whole() -> None:
+    crops = [
+        Architecture(crop_px=crop, image_px=side).crops_px  # type: ignore[arg-type]
+        for crop, side in ((128, 256), (128, 128), (64, 128), (0, 256))
+    ]
+    assert crops == [128, 0, 64, 0]

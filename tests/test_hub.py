@@ -17,9 +17,11 @@ from stackgan.hub import (
     find_model,
     load_model,
     read_config,
+    read_truncation,
     save_model,
     shipped_models,
     write_scores,
+    write_truncation,
 )
 
 FILES = [GENERATOR, ENCODER, DISCRIMINATOR]
@@ -84,7 +86,7 @@ def test_a_loaded_model_is_frozen_float32_and_in_evaluation_mode(tiny_model):
 @pytest.mark.parametrize("name", ["tiny_model", "modern_model", "tiny_stage1"])
 def test_the_discriminator_answers(request, name):
     loaded = load_model(request.getfixturevalue(name))
-    side = 64 if loaded.stage2 is None else 256
+    side = 64 if loaded.stage2 is None else loaded.architecture.crop_px or 256
     judge = loaded.discriminator()
     embedding = loaded.encoder.encode(["a pink flower", "a blue flower"])
     logits = judge.conditional(judge.features(torch.zeros(2, 3, side, side)), embedding)
@@ -109,6 +111,27 @@ def test_the_card_scores_and_training_travel(tiny_model):
 def test_scores_are_merged_and_the_model_still_loads(spoiled):
     write_scores(spoiled, {"swd": 70.0})
     assert load_model(spoiled).config["scores"] == {"kid": 0.5, "swd": 70.0}
+
+
+def test_a_truncation_travels_in_the_folder(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    assert "sampling" not in loaded.config and read_truncation(loaded.config) == 1.0
+    folder = save_again(loaded, tmp_path / "calm", truncation=0.7)
+    assert read_truncation(load_model(folder).config) == 0.7
+    write_truncation(folder, 0.0)
+    assert read_truncation(load_model(folder).config) == 0.0
+
+
+@pytest.mark.parametrize("value", [-0.1, "0.8", None, True, float("nan"), float("inf")])
+def test_a_truncation_that_is_none_is_refused(spoiled, value):
+    if isinstance(value, float):
+        with pytest.raises(ModelError, match="expected a number from 0 on"):
+            write_truncation(spoiled, value)
+        assert "sampling" not in read_config(spoiled)
+    with pytest.raises(ModelError, match="sampling truncation"):
+        read_truncation({"sampling": {"truncation": value}})
+    with pytest.raises(ModelError, match="sampling truncation None"):
+        read_truncation({"sampling": 0.8})
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -274,3 +297,46 @@ def test_a_shipped_model_is_whole_and_at_most_40_mb(name):
     total = sum(path.stat().st_size for path in loaded.folder.iterdir())
     assert total <= 40_000_000
     assert (loaded.folder / "README.md").is_file()
+
+
+def heads(seed: int, width: int = 5) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    return {
+        "heads.0.weight": torch.randn(width, 3, 3, 3, generator=random),
+        "heads.0.bias": torch.randn(width, generator=random),
+        "standard.scale": torch.randn((), generator=random),
+    }
+
+
+def test_projected_weights_of_both_stages_travel_and_older_folders_have_none(tiny_model, tmp_path):
+    loaded = load_model(tiny_model)
+    assert loaded.projected_weights(1) is loaded.projected_weights(2) is None
+    folder = save_again(loaded, tmp_path / "a", projected=heads(1), stage1_projected=heads(2))
+    again = load_model(folder)
+    assert {"projected.safetensors", "stage1_projected.safetensors"} <= again.config["files"].keys()
+    for stage, seed in ((2, 1), (1, 2)):
+        found = again.projected_weights(stage)
+        assert found is not None and found.keys() == heads(seed).keys()
+        for name, value in heads(seed).items():
+            kept = value.bfloat16().float() if value.dim() > 1 else value
+            assert torch.equal(found[name], kept), name
+    only = load_model(save_again(loaded, tmp_path / "b", projected=heads(1)))
+    assert only.projected_weights(1) is None and only.projected_weights(2) is not None
+
+
+def test_a_sketcher_s_projected_weights_are_stage_1_s(tiny_stage1, tmp_path):
+    loaded = load_model(tiny_stage1)
+    folder = save_again(loaded, tmp_path / "a", projected=heads(1), stage1_projected=heads(2))
+    again = load_model(folder)
+    assert "stage1_projected.safetensors" not in again.config["files"]
+    assert again.projected_weights(2) is None
+    found = again.projected_weights(1)
+    assert found is not None and torch.equal(found["heads.0.bias"], heads(1)["heads.0.bias"])
+
+
+def test_damaged_projected_weights_are_named(tiny_model, tmp_path):
+    folder = save_again(load_model(tiny_model), tmp_path / "a", projected=heads(1))
+    path = folder / "projected.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"projected\.safetensors is damaged"):
+        load_model(folder).projected_weights(2)

@@ -12,7 +12,7 @@ LAYERS = [
     {"errors", "tensors", "safe_pickle", "memory"},
     {"config", "presets"},
     {"text", "models", "data"},
-    {"result", "pipeline", "hub", "encoders"},
+    {"result", "pipeline", "hub", "encoders", "remarks", "pil", "joint", "best_of"},
     {"training", "legacy"},
     {"evaluation"},
     {"web"},
@@ -20,7 +20,7 @@ LAYERS = [
 ]
 TOP = {"__init__", "__main__"}  # the public names and `python -m`: above everything
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FLAT = LAYERS[0] | {"result", "pipeline", "hub", "encoders"}  # may import one another
+FLAT = LAYERS[0] | LAYERS[3]  # may import one another
 HEAVY = {"torch", "rich", "lightning", "lightning_fabric", "pydantic", "numpy", "PIL"}
 FILES = sorted(SOURCE.rglob("*.py"))
 

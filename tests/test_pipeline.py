@@ -1,6 +1,7 @@
 """The whole path: captions and a seed to pictures."""
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from PIL import Image
 
 import stackgan
 from stackgan import InputError, StackGAN
-from stackgan.hub import load_model
+from stackgan.hub import load_model, write_truncation
 from stackgan.models.build import build_stage1, build_stage2
 from stackgan.pipeline import choose_device, sampling_dtype
 from stackgan.result import file_names, read_fields, slug
@@ -228,6 +229,57 @@ def test_truncation_narrows(model):
     assert spread(0.3).mean() < spread(1.0).mean()
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory, tiny_model):
+    """The tiny model with a truncation of its own."""
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("calm") / "tiny")
+    write_truncation(folder, 0.4)
+    return StackGAN.from_pretrained(folder, "cpu")
+
+
+def test_without_a_truncation_the_model_s_own_is_used(calm, tiny_model):
+    wild = StackGAN.from_pretrained(tiny_model, "cpu")
+    assert (calm.truncation, wild.truncation) == (0.4, 1.0)
+    assert same(calm(PINK).images, wild(PINK, truncation=0.4).images)
+    assert same(calm(PINK, truncation=1.0).images, wild(PINK).images)
+    assert same(calm(PINK, 2, truncation=0.0).images[:1], wild(PINK, 2, truncation=0.0).images[1:])
+    assert torch.equal(calm.draw([PINK], [3]).pictures, wild.draw([PINK], [3], None, 1, 0.4)[1])
+    assert not same(calm(PINK).images, wild(PINK).images)
+
+
+def test_what_is_drawn_in_bulk_knows_no_truncation(calm, tiny_model):
+    wild = StackGAN.from_pretrained(tiny_model, "cpu")
+    plain = wild.draw([PINK, BLUE], [0, 1])
+    assert torch.equal(calm.generate_pixels([PINK, BLUE], [0, 1]), plain.pictures)
+    refined = [each.refine_pixels(plain.sketches, [PINK, BLUE], [0, 1]) for each in (calm, wild)]
+    assert torch.equal(*refined)
+    asked = calm.generate_pixels([PINK], [0], truncation=None)
+    assert torch.equal(asked, calm.draw([PINK], [0]).pictures)
+
+
+def test_a_model_s_own_truncation_holds_for_refine_and_interpolate(calm):
+    result = calm(PINK, 2, seed=3)
+    pixels = torch.stack([torch.tensor(list(image.tobytes())) for image in result.images])
+    refined = calm.refine(result.sketches, PINK, seed=3)
+    again = torch.stack([torch.tensor(list(image.tobytes())) for image in refined.images])
+    assert (pixels - again).abs().float().mean() < 3
+    other = calm.refine(result.sketches, PINK, seed=3, truncation=1.0)
+    assert not same(other.images, refined.images)
+    row = calm.interpolate(PINK, BLUE, steps=2, seed=6)
+    assert same(row.images, calm([PINK, BLUE], seed=6).images)
+    assert (row.truncation, calm.interpolate(PINK, BLUE, 2).truncation) == (0.4, 0.0)
+    assert (refined.truncation, other.truncation) == (0.4, 1.0)
+
+
+def test_one_picture_several_times_is_said(model):
+    (said,) = model.remarks(PINK, 4, 0.0)
+    assert said.startswith("truncation 0 leaves nothing to chance: the 4 pictures")
+    assert len({image.tobytes() for image in model(PINK, 4, truncation=0.0).images}) == 1
+    assert (
+        model.remarks(PINK, 1, 0.0) == model.remarks(PINK, 4, 0.1) == model.remarks(PINK, 4) == []
+    )
+
+
 def test_stage_one_gives_the_sketches(model):
     result = model(PINK, 2, stage=1)
     assert same(result.images, result.sketches)
@@ -254,6 +306,7 @@ def test_a_sketcher_gives_sketches_and_says_that_it_cannot_paint(sketcher):
         ({"captions": PINK, "stage": 3}, "stage is 3"),
         ({"captions": PINK, "truncation": -0.5}, "truncation"),
         ({"captions": PINK, "truncation": float("nan")}, "truncation"),
+        ({"captions": PINK, "truncation": float("inf")}, "truncation"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(model, arguments, message):
@@ -270,10 +323,6 @@ def test_progress_ends_at_the_total(model):
     seen = []
     model(PINK, 10, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(8, 10), (10, 10)]
-
-
-def test_unknown_words_are_told(model):
-    assert model.unknown([PINK, "xyzzy 12", "Xyzzy PINK"]) == ["xyzzy 12"]
 
 
 def test_devices():
@@ -297,6 +346,7 @@ def test_every_png_tells_caption_seed_model_and_version(model, tmp_path):
             "seed": str(result.seeds[index]),
             "model": model.name,
             "version": stackgan.__version__,
+            "truncation": "1.0",
         }
         with Image.open(path) as stored:
             assert stored.convert("RGB").tobytes() == result.images[index].tobytes()

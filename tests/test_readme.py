@@ -201,15 +201,15 @@ def test_every_example_of_metadata_can_be_read(document, tmp_path):
 
 
 @pytest.fixture
-def shipped(tmp_path, tiny_model, monkeypatch):
+def shipped(tmp_path, judged_model, monkeypatch):
     """A tiny model under the names that the documents use, in a folder to write into."""
     (tmp_path / "shipped").mkdir()
-    (tmp_path / "shipped" / "flowers").symlink_to(tiny_model)
+    (tmp_path / "shipped" / "flowers").symlink_to(judged_model)
     monkeypatch.setattr(stackgan.hub, "SHIPPED", tmp_path / "shipped")
     here = tmp_path / "here"
     for name in ("toy", "mine", "rehearsal", "try", "try-scenes"):
         (here / "runs" / name).mkdir(parents=True)
-        (here / "runs" / name / "model").symlink_to(tiny_model)
+        (here / "runs" / name / "model").symlink_to(judged_model)
     (here / "docs").mkdir()
     (here / "docs" / "captions.txt").write_bytes((ROOT / "docs" / "captions.txt").read_bytes())
     monkeypatch.chdir(here)

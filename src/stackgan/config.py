@@ -95,9 +95,21 @@ class Architecture(_Frozen):
     biases: Literal["none", "score", "first"] = "first"
     """Convolutions that have one under batch normalisation: none (TF); the discriminators' scores
     (PT); these and Stage-II's first."""
+    crop_px: Literal[0, 64, 128] = 0
+    """Stage-II is trained on random crops of this side, its discriminator built for them, while
+    Stage-I draws the whole sketch; on whole pictures where these are no larger, or where it is 0.
+    Crops of 128 cost a third and see three times the pictures (modern)."""
+    sketch_strengths: bool = False
+    """Stage-II is told how much noise and blur its sketch carries: two more planes beside its
+    colours (modern; ``stage2.sketch_noise``, ``stage2.sketch_blur``)."""
     arithmetic: Literal["fast", "literal"] = "fast"
     """How the same functions are computed: fast, or operation by operation as the published PyTorch
     code does, so that its numbers come out to the last bits (slower)."""
+
+    @property
+    def crops_px(self) -> int:
+        """Side of the crops that Stage-II is trained on; 0: whole pictures."""
+        return self.crop_px if self.crop_px < self.image_px else 0
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Architecture:
@@ -167,10 +179,32 @@ class StageSettings(_Frozen):
     projected_weight: float = Field(0.0, ge=0)
     """G's weight of a second discriminator on frozen EfficientNet-Lite1 features (extra `eval`);
     0: there is none."""
+    projected_loss: Literal["logistic", "hinge"] = "hinge"
+    """The loss of its heads: hinge as Sauer et al., whatever ``loss`` the other has."""
+    projected_text: bool = False
+    """Its heads read the caption too (modern)."""
+    projected_wrong_weight: float = Field(0.5, ge=0)
+    """With ``projected_text``: its weight of real images with a wrong caption."""
+    projected_px: int = Field(0, ge=0, le=512)
+    """Smaller images are enlarged to this side before its network sees them; 0: none is."""
+    projected_taps: tuple[Literal[2, 4, 8, 16, 32], ...] = (8, 16, 32)
+    """The strides of the network at which it has heads."""
+    class_weight: float = Field(0.0, ge=0)
+    """Weight, for D and G alike, of naming an image's class from D's features."""
+    contrastive_weight: float = Field(0.0, ge=0)
+    """Weight, for D and G alike, of finding an image's caption among the batch's."""
+    spectrum_weight: float = Field(0.0, ge=0)
+    """What G pays for power at single frequencies beyond half as much again as photographs have:
+    stripes and dots of about two pixels."""
     augment: tuple[Literal["translation", "cutout"], ...] = ()
     """Differentiable augmentation of what D sees."""
     average: float = Field(0.0, ge=0, lt=1)
-    """Decay of the running average of G's weights; 0: none."""
+    """Decay of the running average of G's weights; 0: none, but for ``average_half_life``."""
+    average_half_life: int = Field(0, ge=0)
+    """Images in which the running average forgets half, in place of ``average``; 0: by that."""
+    average_ramp: float = Field(0.05, ge=0, le=1)
+    """With it: and no more than this share of the images so far, so that an early average is of
+    late weights; 0: no such bound."""
     pair_steps: int = Field(0, ge=0)
     """Stage-II only: the first steps refine shrunken photographs, not sketches."""
     pair_share: float = Field(0.0, ge=0, le=1)
@@ -181,6 +215,11 @@ class StageSettings(_Frozen):
     """Stage-II only: the first steps have that loss alone."""
     sketch_weight: float = Field(0.0, ge=0)
     """Stage-II only: weight of the difference between the shrunken picture and its sketch."""
+    sketch_noise: float = Field(0.0, ge=0, le=1)
+    """Stage-II only: sketches carry noise of up to this deviation (in [-1, 1]), told to G with
+    ``architecture.sketch_strengths``."""
+    sketch_blur: float = Field(0.0, ge=0, le=1.5)
+    """Stage-II only: sketches are blurred by up to this many pixels, told to G likewise."""
     frozen_statistics: Literal["running", "batch", "drift"] = "running"
     """Stage-II only: the frozen Stage-I's batch normalisation uses its own statistics; the batch's
     (TF); or the batch's, which its own follow (PT, a defect)."""
@@ -195,7 +234,25 @@ class StageSettings(_Frozen):
                 f"a batch_size of {self.batch_size} has no {self.accumulate} equal parts of two or "
                 "more: choose accumulate so that it has"
             )
+        if list(self.projected_taps) != sorted(set(self.projected_taps)) or not self.projected_taps:
+            raise ValueError("projected_taps are strides in ascending order, such as [8, 16, 32]")
+        reads = self.projected_weight > 0 and self.projected_text
+        if reads and self.projected_wrong_weight and self.wrong_pair != "caption":
+            raise ValueError(
+                f"wrong_pair={self.wrong_pair} gives no wrong captions for projected_text: set "
+                "wrong_pair=caption or projected_wrong_weight=0"
+            )
+        if self.average and self.average_half_life:
+            raise ValueError(
+                "average and average_half_life are both set: the running average has one of them, "
+                "so set the other to 0"
+            )
         return self
+
+    @property
+    def averages(self) -> bool:
+        """Whether there is a running average of G's weights."""
+        return self.average > 0 or self.average_half_life > 0
 
 
 class EncoderTraining(_Frozen):
@@ -205,10 +262,16 @@ class EncoderTraining(_Frozen):
     """Mini-batches."""
     batch_size: int = Field(40, ge=2)
     """Pairs in a mini-batch; the structured objective takes one of each of so many classes."""
+    photographs: int = Field(0, ge=0)
+    """At most so many of the photographs, from everywhere, with their captions; 0: all."""
     objective: Literal["structured", "contrastive"] = "structured"
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: Literal["lite1", "small"] = "lite1"
     """Frozen EfficientNet-Lite1 features, or a small network trained along."""
+    image_px: int = Field(64, ge=16, le=1024)
+    """Side of the photographs that lite1 is shown; the small network reads 64 always."""
+    pad: int = Field(0, ge=0, le=100)
+    """Spaces read before a caption, so that its first word counts; 0: none, as the paper."""
     word_weight: float = Field(0.0, ge=0)
     """Weight of naming the caption's words from its embedding; 0: none, as the paper."""
     learning_rate: float = Field(7e-4, gt=0)
@@ -240,6 +303,9 @@ class Settings(_Frozen):
     """Move photographs that are no larger than the model's pictures by up to a sixteenth."""
     captions_per_image: int = Field(1, ge=1)
     """An example's embedding in training is the mean of so many of its captions' (TF: 4)."""
+    wordings_share: float = Field(0.0, ge=0, le=1)
+    """Share of the captions shown, to the text encoder and to the GAN, that are wordings as people
+    type them ("a pink rose"), made of captions and class names."""
     initialisation: Literal["normal", "truncated"] = "normal"
     """First weights under batch normalisation: N(0, 0.02), or for convolutions that truncated at
     two deviations (TF)."""
@@ -257,15 +323,20 @@ class Settings(_Frozen):
     """Steps between sample sheets."""
 
     @model_validator(mode="after")
-    def _stage1_has_no_sketches(self) -> Settings:
+    def _parts_fit(self) -> Settings:
         fields = ("pair_steps", "pair_share", "pixel_weight", "pixel_steps", "sketch_weight",
-                  "finetune_stage1")  # fmt: skip
+                  "sketch_noise", "sketch_blur", "finetune_stage1")  # fmt: skip
         if any(getattr(self.stage1, name) for name in fields):
             raise ValueError(
                 "stage1 has no sketches: pair_*, pixel_*, sketch_* and finetune_stage1 are stage2's"
             )
         if self.stage1.frozen_statistics != "running":
             raise ValueError("stage1 freezes no other stage: frozen_statistics is stage2's")
+        if self.wordings_share and self.captions_per_image > 1:
+            raise ValueError(
+                "captions_per_image averages captions, wordings are shown alone: set "
+                "captions_per_image=1 or wordings_share=0"
+            )
         return self
 
 
@@ -289,14 +360,23 @@ def load_settings(
     merged: dict[str, Any] = {}
     for name in presets or []:
         _merge(merged, _preset(name))
+    _merge(merged, given_settings(file, assignments))
+    return validate_settings(merged)
+
+
+def given_settings(
+    file: Path | None = None, assignments: list[str] | None = None
+) -> dict[str, Any]:
+    """What a user asks for beside the presets, unchecked: ``file`` < ``key=value`` assignments."""
+    given: dict[str, Any] = {}
     if file is not None:
         try:
-            _merge(merged, tomllib.loads(file.read_text("utf-8")))
+            given = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             raise InputError(f"the settings file {file} cannot be read: {error}") from None
     for assignment in assignments or []:
-        _merge(merged, _parse_assignment(assignment))
-    return validate_settings(merged)
+        _merge(given, _parse_assignment(assignment))
+    return given
 
 
 def _preset(name: str) -> dict[str, Any]:

@@ -4,13 +4,16 @@ A model folder holds
 
 ==============================  ==================================================================
 ``config.json``                 format tag, architecture, encoder, training card, measured scores,
-                                and the sha256 of every other file
+                                ``sampling`` (the truncation that is used where none is named), and
+                                the sha256 of every other file
 ``generator.safetensors``       both generators, prefixed ``stage1.`` and ``stage2.``
 ``text_encoder.safetensors``    the encoder whose embeddings the generators read; of one over 10 MB
                                 ``config.json`` keeps name, sha256 and where it was found
 ``discriminator.safetensors``   the last stage's discriminator, for nearest neighbours (optional)
 ``stage1_discriminator...``     Stage-I's, where that is not the last: fine-tuning goes on from it
                                 (``stage1_discriminator.safetensors``, optional)
+``projected.safetensors``       the last stage's projected discriminator without its frozen network
+                                (and ``stage1_projected.safetensors``, Stage-I's), for the same
 ``README.md``                   the model card (optional)
 ==============================  ==================================================================
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -43,6 +47,8 @@ GENERATOR = "generator.safetensors"
 ENCODER = "text_encoder.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
 STAGE1_DISCRIMINATOR = "stage1_discriminator.safetensors"
+PROJECTED = "projected.safetensors"
+STAGE1_PROJECTED = "stage1_projected.safetensors"
 CARD = "README.md"
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -87,6 +93,13 @@ class LoadedModel:
             _fill(network, _read_weights(self.folder, file, self.config), self.folder / file)
             self._discriminators[stage] = network
         return self._discriminators[stage]
+
+    def projected_weights(self, stage: Literal[1, 2]) -> dict[str, Tensor] | None:
+        """The weights of the projected discriminator of ``stage``; None where none is kept."""
+        file = PROJECTED if stage == self.last_stage else STAGE1_PROJECTED
+        return (
+            _read_weights(self.folder, file, self.config) if file in self.config["files"] else None
+        )
 
     def _discriminator_file(self, stage: Literal[1, 2]) -> str:
         return DISCRIMINATOR if stage == self.last_stage else STAGE1_DISCRIMINATOR
@@ -195,8 +208,11 @@ def save_model(
     encoder: TextEncoder,
     discriminator: nn.Module | None = None,
     stage1_discriminator: nn.Module | None = None,
+    projected: Mapping[str, Tensor] | None = None,
+    stage1_projected: Mapping[str, Tensor] | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
+    truncation: float | None = None,
     card: str | None = None,
     name: str | None = None,
     dtype: torch.dtype = torch.bfloat16,
@@ -206,7 +222,7 @@ def save_model(
 
     Kernels are stored in ``dtype``, vectors (biases, normalisation statistics) in float32. An
     encoder of up to 10 MB, or with ``keep_encoder`` of any size, travels inside; of another one
-    name, sha256 and source are kept.
+    name, sha256 and source are kept. ``truncation`` is the model's own, used where none is named.
     """
     from stackgan import __version__
     from stackgan.encoders import describe
@@ -218,18 +234,20 @@ def save_model(
     fresh.mkdir(parents=True)
     try:
         stages = nn.ModuleDict({"stage1": stage1} | ({} if stage2 is None else {"stage2": stage2}))
-        save_file(_compact(stages.state_dict(), dtype), fresh / GENERATOR, {"format": FORMAT})
-        judges = {DISCRIMINATOR: discriminator}
+        judge = _state(discriminator)
+        states = {GENERATOR: _state(stages), DISCRIMINATOR: judge, PROJECTED: projected}
         if stage2 is not None:
-            judges[STAGE1_DISCRIMINATOR] = stage1_discriminator
-        for file, judge in judges.items():
-            if judge is not None:
-                save_file(_compact(judge.state_dict(), dtype), fresh / file, {"format": FORMAT})
+            states[STAGE1_DISCRIMINATOR] = _state(stage1_discriminator)
+            states[STAGE1_PROJECTED] = stage1_projected
+        for file, state in states.items():
+            if state is not None:
+                save_file(_compact(state, dtype), fresh / file, {"format": FORMAT})
         kept_encoder = describe(encoder, at_any_size=keep_encoder)
         if kept_encoder["file"]:
             encoder.save(fresh / ENCODER)  # type: ignore[attr-defined]
         if card is not None:
             (fresh / CARD).write_text(card, encoding="utf-8")
+        files = [path for path in sorted(fresh.iterdir()) if path.name != CARD]
         config = {
             "format": FORMAT,
             "name": name or model_name(folder),
@@ -238,14 +256,12 @@ def save_model(
             "encoder": kept_encoder,
             "training": dict(training or {}),
             "scores": dict(scores or {}),
-            "files": {
-                path.name: _facts(path) for path in sorted(fresh.iterdir()) if path.name != CARD
-            },
+            **({} if truncation is None else {"sampling": {"truncation": truncation}}),
+            "files": {path.name: _facts(path) for path in files},
         }
+        read_truncation(config)
         write_json(fresh / CONFIG, config)
-        for path in fresh.iterdir():
-            path.chmod(0o644)  # safetensors writes files that others cannot read
-            _flush(path)
+        _settle(fresh)
         _swap(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -257,6 +273,30 @@ def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     config = read_config(folder)
     config["scores"] = {**config.get("scores", {}), **scores}
     write_json(folder / CONFIG, config)
+
+
+def write_truncation(folder: Path, truncation: float) -> None:
+    """Make ``truncation`` what a model folder is sampled with where none is named."""
+    config = read_config(folder)
+    config["sampling"] = {**config.get("sampling", {}), "truncation": truncation}
+    read_truncation(config)
+    write_json(folder / CONFIG, config)
+
+
+def read_truncation(config: Mapping[str, Any]) -> float:
+    """The truncation a model folder names for sampling; 1.0, none, where it names none.
+
+    Raises:
+        ModelError: it is no number from 0 on.
+    """
+    sampling = config.get("sampling", {})
+    found: Any = sampling.get("truncation", 1.0) if isinstance(sampling, Mapping) else None
+    number = isinstance(found, int | float) and not isinstance(found, bool)
+    if not number or not 0 <= found < math.inf:
+        raise ModelError(
+            f"{CONFIG} has sampling truncation {found!r}; expected a number from 0 on, 1 is none"
+        )
+    return float(found)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -320,6 +360,10 @@ def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None
     network.eval().requires_grad_(False)
 
 
+def _state(network: nn.Module | None) -> Mapping[str, Tensor] | None:
+    return None if network is None else network.state_dict()
+
+
 def _compact(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Contiguous CPU copies, kernels in ``dtype``, vectors in float32."""
     compact = {}
@@ -356,6 +400,9 @@ def _facts(path: Path) -> dict[str, Any]:
     return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _settle(folder: Path) -> None:
+    """Let everyone read the files, and put them on the disk."""
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that others cannot read
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

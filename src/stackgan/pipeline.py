@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from stackgan import __version__
 from stackgan.data.examples import plain
 from stackgan.errors import InputError
-from stackgan.hub import LoadedModel, load_model
+from stackgan.hub import LoadedModel, load_model, read_truncation
 from stackgan.models.arranged import Arranged
 from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
 from stackgan.models.packed import pack
+from stackgan.pil import Pictures, as_pil, as_pixels
 from stackgan.result import Result as Result
 from stackgan.tensors import (
     Condition,
@@ -31,14 +33,10 @@ from stackgan.tensors import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from stackgan.joint import JointEmbedding
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
-Pictures = Image.Image | Sequence[Image.Image] | Tensor
-
-SKETCH_PX = 64
 BATCH_1 = 16
 """Images in one pass of Stage-I on a GPU."""
 BATCH_2 = 8
@@ -73,6 +71,7 @@ class StackGAN:
         self.loaded = loaded
         self.architecture = loaded.architecture
         self.encoder: TextEncoder = loaded.encoder
+        self.truncation = read_truncation(loaded.config)
         self.device = choose_device(device)
         self.dtype = sampling_dtype(self.device)
         # Stage-I in float32: what bfloat16 rounds in a sketch, Stage-II sharpens, until 4 % of a
@@ -104,7 +103,8 @@ class StackGAN:
         num_images: int = 1,
         seed: int = 0,
         stage: int | None = None,
-        truncation: float = 1.0,
+        truncation: float | None = None,
+        best_of: int = 1,
         progress: Progress | None = None,
     ) -> Result:
         """Draw ``num_images`` pictures of each caption, with seeds ``seed``, ``seed + 1``, ...
@@ -112,19 +112,32 @@ class StackGAN:
         Args:
             stage: 1 for the 64x64 sketches alone, 2 for pictures; None for the last the model has.
             truncation: scales noise and the spread of the conditions; under 1 is safer and less
-                varied, 0 is the mean picture.
+                varied, 0 is the mean picture; None is what the model's folder says, else 1.
+            best_of: draw so many for each picture and keep the one that fits its caption best, by
+                the text encoder's image side. Picture i is chosen of the ``best_of`` seeds from
+                ``seed + i * best_of`` on; the result tells which, and that seed alone draws it.
 
         Raises:
-            InputError: an empty caption, a number out of range, or a stage the model lacks.
+            InputError: an empty caption, a number out of range, a stage the model lacks, or the
+                package that ranks is not installed.
+            ModelError: ``best_of`` with a text encoder that has no image side.
         """
         captions = check_captions(captions)
         if num_images < 1:
             raise InputError(f"num_images is {num_images}, expected 1 or more")
-        check_seed(seed, num_images)
+        if best_of < 1:
+            raise InputError(f"best_of is {best_of}, expected 1 or more")
+        check_seed(seed, num_images * best_of)
+        stage, truncation = self._stage(stage), self.truncated(truncation)
         asked = [caption for caption in captions for _ in range(num_images)]
         seeds = [seed + i for _ in captions for i in range(num_images)]
+        if best_of > 1:
+            from stackgan.best_of import best_seeds
+
+            tried = [seed + i for _ in captions for i in range(num_images * best_of)]
+            seeds, progress = best_seeds(self, asked, tried, best_of, truncation, progress)
         drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
-        return self._result(drawn, asked, seeds)
+        return self._result(drawn, asked, seeds, truncation, best_of)
 
     def draw(
         self,
@@ -132,20 +145,18 @@ class StackGAN:
         seeds: Sequence[int],
         stage: int | None = None,
         batch: int | None = None,
-        truncation: float = 1.0,
+        truncation: float | None = None,
         progress: Progress | None = None,
     ) -> Drawn:
         """Draw one picture for each (caption, seed) pair; both stages' pixels, on the CPU."""
         stage = self._stage(stage)
         if len(captions) != len(seeds):
             raise InputError(f"{len(captions)} captions and {len(seeds)} seeds; expected as many")
-        if not truncation >= 0:
-            raise InputError(f"truncation is {truncation}, expected 0 or more")
         for one in seeds:
             check_seed(one)
+        chance = self.chance(seeds, self.truncated(truncation))
         embedding = self.embed(check_captions(captions))
-        noise, eps1, eps2 = (truncation * part for part in self.chance(seeds))
-        return self.render(embedding, Chance(noise, eps1, eps2), stage, batch, progress)
+        return self.render(embedding, chance, stage, batch, progress)
 
     def generate_pixels(
         self,
@@ -153,13 +164,15 @@ class StackGAN:
         seeds: Sequence[int],
         stage: int | None = None,
         batch: int | None = None,
+        truncation: float | None = 1.0,
         progress: Progress | None = None,
     ) -> Pixels:
         """Draw in bulk: one picture for each (caption, seed) pair, as uint8 [N, 3, H, W].
 
-        ``stage=1`` gives the sketches [N, 3, 64, 64]; :meth:`draw` gives both at once.
+        ``stage=1`` gives the sketches [N, 3, 64, 64]; :meth:`draw` gives both at once. What is
+        drawn in bulk is measured, so here without truncation unless another is named.
         """
-        drawn = self.draw(captions, seeds, stage, batch, progress=progress)
+        drawn = self.draw(captions, seeds, stage, batch, truncation, progress)
         return drawn.sketches if drawn.pictures is None else drawn.pictures
 
     def refine(
@@ -167,12 +180,13 @@ class StackGAN:
         images: Pictures,
         captions: str | Sequence[str],
         seed: int = 0,
+        truncation: float | None = None,
         progress: Progress | None = None,
     ) -> Result:
         """Run Stage-II on given 64x64 images, one caption for all or one for each.
 
         Image i uses ``seed + i`` as in a call, so refining a call's sketches gives its pictures
-        (but for the rounding of the sketches to 256 levels).
+        (with the call's ``truncation``, but for the rounding of the sketches to 256 levels).
         """
         self._stage(2)
         sketches = as_pixels(images)
@@ -186,8 +200,11 @@ class StackGAN:
             )
         check_seed(seed, len(sketches))
         seeds = [seed + i for i in range(len(sketches))]
-        pictures = self.refine_pixels(sketches, captions, seeds, progress=progress)
-        return self._result(Drawn(sketches, pictures), captions, seeds)
+        truncation = self.truncated(truncation)
+        pictures = self.refine_pixels(
+            sketches, captions, seeds, truncation=truncation, progress=progress
+        )
+        return self._result(Drawn(sketches, pictures), captions, seeds, truncation)
 
     def refine_pixels(
         self,
@@ -195,12 +212,13 @@ class StackGAN:
         captions: Sequence[str],
         seeds: Sequence[int],
         batch: int | None = None,
+        truncation: float | None = 1.0,
         progress: Progress | None = None,
     ) -> PixelRows:
         """Run Stage-II in bulk on uint8 [N, 3, 64, 64]; uint8 [N, 3, P, P]."""
         self._stage(2)
         embedding = self.embed(check_captions(captions))
-        eps2 = self.chance(seeds).eps2
+        eps2 = self.chance(seeds, self.truncated(truncation)).eps2
         parts = []
         for part in self._passes(len(sketches), batch or BATCH_2):
             images = to_images(sketches[part])
@@ -222,12 +240,11 @@ class StackGAN:
         share = torch.linspace(0, 1, steps, device=self.device)[:, None]
         embedding = torch.lerp(start.expand(steps, -1), end.expand(steps, -1), share)
         check_seed(seed or 0)
-        chance = Chance(*(part.expand(steps, -1) for part in self.chance([seed or 0])))
-        if seed is None:
-            chance = Chance(*(torch.zeros_like(part) for part in chance))
+        truncation = 0.0 if seed is None else self.truncation
+        chance = self.chance([seed or 0] * steps, truncation)
         drawn = self.render(embedding, chance, self._stage(None))
         middle = [f"{first} -> {last} ({i}/{steps - 1})" for i in range(1, steps - 1)]
-        return self._result(drawn, [first, *middle, last], [seed or 0] * steps)
+        return self._result(drawn, [first, *middle, last], [seed or 0] * steps, truncation)
 
     def embed(self, captions: Sequence[str]) -> Embedding:
         """Embed captions [B, E] on the model's device; a caption given twice is encoded once.
@@ -238,7 +255,14 @@ class StackGAN:
         rows = {caption: self.encoder.encode([caption]) for caption in dict.fromkeys(captions)}
         return torch.cat([rows[caption] for caption in captions]).float().to(self.device)
 
-    def chance(self, seeds: Sequence[int]) -> Chance:
+    def truncated(self, truncation: float | None) -> float:
+        """The truncation asked for, checked; None is the model's own."""
+        truncation = self.truncation if truncation is None else truncation
+        if not 0 <= truncation < math.inf:
+            raise InputError(f"truncation is {truncation}, expected 0 or more")
+        return float(truncation)
+
+    def chance(self, seeds: Sequence[int], truncation: float = 1.0) -> Chance:
         """Noise and both eps of each seed: its own CPU stream, so that no picture knows another."""
         rows = []
         for seed in seeds:
@@ -251,7 +275,8 @@ class StackGAN:
                     torch.randn(arch.condition_dim, generator=random),
                 )
             )
-        return Chance(*(torch.stack(part).to(self.device) for part in zip(*rows, strict=True)))
+        parts = (torch.stack(part).to(self.device) for part in zip(*rows, strict=True))
+        return Chance(*(truncation * part for part in parts))
 
     def render(
         self,
@@ -273,21 +298,34 @@ class StackGAN:
                 progress(min(part.stop, total), total)
         return Drawn(torch.cat(sketches), torch.cat(pictures) if pictures else None)
 
-    def unknown(self, captions: Sequence[str]) -> list[str]:
-        """Captions of which the encoder reads not a single word that it saw in training."""
-        vocabulary = getattr(self.encoder, "vocabulary", None)
-        if not vocabulary:
-            return []
-        from stackgan.text import words
+    def mean_sketches(self, captions: Sequence[str]) -> Pixels:
+        """The sketch of each caption with all chance at zero, uint8 [N, 3, 64, 64]."""
+        embedding = self.embed(check_captions(captions))
+        return self.render(embedding, self.chance([0] * len(embedding), 0.0), 1).sketches
 
-        read = getattr(self.encoder, "length", None)
-        different = dict.fromkeys(captions)
-        return [each for each in different if not vocabulary.intersection(words(each[:read]))]
+    def remarks(
+        self,
+        captions: str | Sequence[str],
+        num_images: int = 1,
+        truncation: float | None = None,
+        best_of: int = 1,
+    ) -> list[str]:
+        """What a person should hear before a call with these arguments, a sentence a matter.
 
-    def cut(self, captions: Sequence[str]) -> list[str]:
-        """Captions of more characters than the encoder reads; the rest has no effect."""
-        read = getattr(self.encoder, "length", None)
-        return [] if read is None else [each for each in captions if len(each.strip()) > read]
+        What changes nothing in the picture, unknown words, negations, cut captions, pictures that
+        will be one and the same: :mod:`stackgan.remarks`. None where all is as it seems.
+        """
+        from stackgan.remarks import remarks
+
+        truncation = self.truncated(truncation)
+        return remarks(self, check_captions(captions), num_images * best_of, truncation)
+
+    @cached_property
+    def joint(self) -> JointEmbedding:
+        """What tells how well a picture and a caption fit: the text encoder and its image side."""
+        from stackgan.best_of import ranking
+
+        return ranking(self.encoder)
 
     def _passes(self, total: int, batch: int) -> list[slice]:
         """Which images go together.
@@ -347,10 +385,18 @@ class StackGAN:
             )
         return stage or (1 if self.stage2 is None else 2)
 
-    def _result(self, drawn: Drawn, captions: Sequence[str], seeds: Sequence[int]) -> Result:
+    def _result(
+        self,
+        drawn: Drawn,
+        captions: Sequence[str],
+        seeds: Sequence[int],
+        truncation: float,
+        best_of: int = 1,
+    ) -> Result:
         sketches = as_pil(drawn.sketches)
         images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
-        return Result(images, sketches, list(captions), list(seeds), self.name, __version__)
+        told = (self.name, __version__, truncation, best_of)
+        return Result(images, sketches, list(captions), list(seeds), *told)
 
 
 def choose_device(name: str) -> torch.device:
@@ -394,42 +440,3 @@ def check_seed(seed: int, num_images: int = 1) -> None:
     """InputError unless every seed from ``seed`` on fits 63 bits."""
     if not 0 <= seed <= 2**63 - num_images:
         raise InputError(f"seed is {seed}, expected a whole number from 0 to 2**63 - 1")
-
-
-def as_pixels(images: Pictures) -> Pixels:
-    """64x64 images (PIL, several, or uint8 [B, 3, 64, 64]) as pixels; InputError for others."""
-    if isinstance(images, Tensor):
-        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
-            found = f"{images.dtype} {list(images.shape)}"
-            raise InputError(f"images are a tensor {found}, expected uint8 [B, 3, 64, 64]")
-        pixels = images.cpu()
-    else:
-        listed = [images] if isinstance(images, Image.Image) else list(images)
-        if not listed:
-            raise InputError("no image was given")
-        for place, image in enumerate(listed):
-            if image.size != (SKETCH_PX, SKETCH_PX):
-                raise _wrong_size(place, *image.size)
-        pixels = torch.stack([_from_pil(image) for image in listed])
-    if pixels.shape[2:] != (SKETCH_PX, SKETCH_PX):
-        raise _wrong_size(0, pixels.shape[3], pixels.shape[2])
-    return pixels
-
-
-def as_pil(pixels: Pixels) -> list[Image.Image]:
-    """uint8 [B, 3, H, W] as PIL images."""
-    arrays: np.ndarray = pixels.permute(0, 2, 3, 1).contiguous().numpy()
-    return [Image.fromarray(array) for array in arrays]
-
-
-def _from_pil(image: Image.Image) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-
-
-def _wrong_size(place: int, width: int, height: int) -> InputError:
-    return InputError(
-        f"image {place + 1} is {width}x{height}, expected 64x64; shrink it first, "
-        "image.resize((64, 64), Image.Resampling.LANCZOS)"
-    )

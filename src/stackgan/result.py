@@ -31,17 +31,28 @@ class Result:
     seeds: list[int]
     model: str
     version: str
+    truncation: float = 1.0
+    best_of: int = 1
+    """Of how many pictures each was kept."""
 
     def __len__(self) -> int:
         return len(self.images)
 
     def fields(self, index: int) -> dict[str, str]:
-        """The text fields of one picture's PNG: caption, seed, model, version."""
+        """The text fields of one picture's PNG: caption, seed, model, version, truncation."""
         return {
             "caption": self.captions[index],
             "seed": str(self.seeds[index]),
+            **self.common_fields(),
+        }
+
+    def common_fields(self) -> dict[str, str]:
+        """The text fields that all pictures share."""
+        return {
             "model": self.model,
             "version": self.version,
+            "truncation": str(self.truncation),
+            **({"best_of": str(self.best_of)} if self.best_of > 1 else {}),
         }
 
     def pictures(self, sketches: bool = False) -> list[Image.Image]:
@@ -67,8 +78,7 @@ class Result:
         several = {
             "caption": "\n".join(dict.fromkeys(self.captions)),
             "seed": " ".join(str(seed) for seed in dict.fromkeys(self.seeds)),
-            "model": self.model,
-            "version": self.version,
+            **self.common_fields(),
         }
         save_png(self.grid(label, sketches), Path(path), several)
         return Path(path)

@@ -27,6 +27,7 @@ Resized = Float[Tensor, "B 3 P Q"]
 Pixels = UInt8[Tensor, "B 3 H W"]
 PixelRows = UInt8[Tensor, "N 3 P Q"]
 FeatureMap = Float[Tensor, "B F h w"]
+Strengths = Float[Tensor, "B 2"]  # of noise and of blur in a sketch, 0..1
 Logits = Float[Tensor, " B"]
 AnyLogits = Float[Tensor, " N"]  # one for each image, or one for each patch of each image
 Scalar = Float[Tensor, ""]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from stackgan import __version__
 from stackgan.data.examples import plain
+from stackgan.hub import write_truncation
 from stackgan.result import read_fields
 
 PINK = "this flower has pink petals"
@@ -39,6 +41,7 @@ def test_out_is_one_256x256_png_with_its_fields(generate, here):
     with Image.open(here / "flower.png") as image:
         assert (image.format, image.size, image.mode) == ("PNG", (256, 256), "RGB")
     fields = {"caption": PINK, "seed": "0", "model": "tiny", "version": __version__}
+    fields["truncation"] = "1.0"
     assert read_fields(here / "flower.png") == fields
 
 
@@ -92,6 +95,32 @@ def test_json_tells_caption_seed_and_file(generate):
         assert read_fields(Path(picture["file"]))["seed"] == str(picture["seed"])
 
 
+def test_the_model_s_own_truncation_is_used_and_told(command_line, tiny_model, here):
+    folder = shutil.copytree(tiny_model, here / "calm")
+    write_truncation(folder, 0.5)
+
+    def told(*words):
+        done = command_line("generate", PINK, *words, "--json")
+        assert done.code == 0
+        answer = json.loads(done.out)
+        (picture,) = answer["pictures"]
+        assert read_fields(Path(picture["file"]))["truncation"] == str(answer["truncation"])
+        return answer["truncation"], Image.open(picture["file"]).tobytes()
+
+    own = told("--model", folder, "--out", "a.png")
+    asked = told("--model", tiny_model, "--truncation", "0.5", "--out", "b.png")
+    other = told("--model", folder, "--truncation", "1", "--out", "c.png")
+    assert own == asked and own[0] == 0.5
+    assert other[0] == 1.0 and other[1] != own[1]
+
+
+def test_truncation_zero_draws_one_picture_and_says_so(generate):
+    done = generate(PINK, "-n", 4, "--truncation", 0, "--out", "grid.png")
+    assert done.code == 0 and done.err.count("\n") == 1
+    assert "the 4 pictures drawn of a caption are one and the same" in done.err
+    assert generate(PINK, "--truncation", 0, "--out", "one.png").err == ""
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -124,25 +153,31 @@ def test_a_caption_after_two_hyphens_may_begin_with_one(generate, here):
 def test_a_caption_of_unknown_words_is_drawn_with_a_warning(generate, here):
     done = generate("xyzzy", "--out", "x.png")
     assert done.code == 0 and (here / "x.png").exists()
-    assert done.err.count("\n") == 1 and "knows no word of 'xyzzy'" in done.err
+    assert done.err.count("\n") == 1 and "the model 'tiny' knows no \"xyzzy\"" in done.err
+    assert 'it knows words such as "red", "yellow"' in done.err
 
 
-def test_several_captions_of_unknown_words_are_one_sentence(generate):
-    done = generate("xyzzy", PINK, "12345", "\N{HOT BEVERAGE}", "x" * 300, "--out", "out")
+def test_several_captions_are_a_sentence_for_each_matter(generate):
+    asked = ["xyzzy", PINK, "pink xyz", "x" * 300, "no petals", "--out", "out"]
+    done = generate(*asked, "--json")
     warned = done.err.splitlines()
-    assert done.code == 0 and len(warned) == 2
-    assert "knows no word of 'xyzzy' (and 3 others)" in warned[0]
-    assert "reads 201 characters of a caption, so 'xxx" in warned[1] and len(warned[1]) < 200
+    assert done.code == 0 and json.loads(done.out)["remarks"] == [
+        line.removeprefix("stackgan: warning: ") for line in warned
+    ]
+    assert 'knows no "xyzzy"' in warned[0] and max(map(len, warned)) < 250
+    assert sum("knows no" in line for line in warned) <= 2  # what moves the picture, what does not
+    assert "does not understand \"no\" in 'no petals'" in warned[-2]
+    assert "reads 201 characters of a caption, so 'xxx" in warned[-1]
 
 
 def test_what_a_long_caption_loses_is_said_in_one_sentence(generate, here):
     done = generate(f"{PINK} " * 300, "--out", "a.png")
     assert done.code == 0 and done.err.count("\n") == 1
     assert "reads 201 characters of a caption, so 'this flower" in done.err and "is cut" in done.err
-    exactly = f"{PINK}{' very' * 99}"[:201]
-    assert generate(exactly, "--out", "b.png").err == ""
+    exactly = f"{PINK}{' very' * 99}"[:200] + "y"
+    assert "is cut" not in generate(exactly, "--out", "b.png").err
     late = generate("qqq " * 60 + PINK, "--out", "c.png").err
-    assert "knows no word of 'qqq" in late and "is cut" in late
+    assert 'knows no "qqq"' in late and "is cut" in late and "pink" not in late.split(";")[0]
 
 
 @pytest.mark.parametrize(

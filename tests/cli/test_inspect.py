@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from stackgan import StackGAN
+from stackgan.hub import write_truncation
 
 
 def told(command_line, path):
@@ -37,6 +38,13 @@ def test_a_picture(command_line, tiny_model, tmp_path):
     facts = told(command_line, path)
     assert facts["kind"] == "picture" and facts["size_px"] == [256, 256]
     assert (facts["caption"], facts["seed"], facts["model"]) == ("a pink flower", "3", "tiny")
+    assert facts["truncation"] == "1.0"
+
+
+def test_the_truncation_that_a_model_is_sampled_with(command_line, tiny_model, tmp_path):
+    assert told(command_line, tiny_model)["sampling"] == {"truncation": 1.0}
+    write_truncation(shutil.copytree(tiny_model, tmp_path / "calm"), 0.8)
+    assert told(command_line, tmp_path / "calm")["sampling"] == {"truncation": 0.8}
 
 
 def test_an_encoder_file_and_the_generators_file(command_line, tiny_model):

@@ -42,6 +42,11 @@ def test_without_out_the_name_tells_both_captions(interpolate):
     assert json.loads(done.out)["file"] == "this-flower-has-pink-petals-to-a-blue-flower.png"
 
 
+def test_what_an_end_asks_for_in_vain_is_said(interpolate):
+    done = interpolate(PINK, "a pink xyzzy", "--steps", 2, "--out", "row.png")
+    assert done.code == 0 and done.err.count("\n") == 1 and 'knows no "xyzzy"' in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -33,8 +33,17 @@ def test_without_a_terminal_a_line_comes_now_and_then(capsys, monkeypatch):
             step(done, 14)
     assert capsys.readouterr().err.splitlines() == [
         "drawing: 7/14, 0.1/s, 1 minutes left",
-        "drawing: 10/14, 0.0714/s, 1 minutes left",
+        "drawing: 10/14, 0.0692/s, 1 minutes left",
     ]
+
+
+def test_what_was_done_before_is_no_work_of_now(capsys, monkeypatch):
+    clock = iter([0.0, 10.0, 110.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.bar("Stage-I") as step:
+        for done in (1000, 1100):
+            step(done, 1400)
+    assert capsys.readouterr().err.splitlines() == ["Stage-I: 1100/1400, 1/s, 5 minutes left"]
 
 
 def test_numbers_of_other_kinds_become_json(capsys, tmp_path):

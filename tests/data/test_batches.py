@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stackgan.data.batches import Batches
+from stackgan.data.batches import Batches, Typed
 from stackgan.errors import InputError
 
 
@@ -266,3 +266,75 @@ def test_what_cannot_be_batched_is_refused_in_one_sentence(changes, words):
 def test_a_batch_that_does_not_exist_is_refused(epoch, index):
     with pytest.raises(InputError, match="an epoch has 4 batches"):
         made().batch(epoch, index)
+
+
+def typed(share: float, count: int = 24) -> dict:
+    """Wordings of 24 examples of 4 classes: rows 48 to 51 name the classes, 52 and 53 colours."""
+    said = {48 + i: frozenset({f"name {i}"}) for i in range(4)}
+    said |= {52: frozenset({"red"}), 53: frozenset({"blue"})}
+    rows = [(48 + i % 4, 52 + i % 2) for i in range(count)]
+    known = [said[first] | said[second] for first, second in rows]
+    return {
+        "rows": [(2 * i, 2 * i + 1) for i in range(count)],
+        "typed": Typed(share, rows, said, known),
+    }
+
+
+def made_typed(share: float) -> Batches:
+    more = typed(share)
+    batches = made(rows=more["rows"], typed=more["typed"])
+    batches.embeddings = torch.arange(54.0)[:, None].repeat(1, 2)
+    return batches
+
+
+@pytest.mark.parametrize("share", [0.0, 0.33, 1.0])
+def test_wordings_take_their_share_and_wrong_ones_never_fit(share):
+    batches, own, wrong = made_typed(share), [], []
+    for epoch in range(60):
+        for index in range(batches.steps_per_epoch):
+            batch = batches.batch(epoch, index)
+            for example, row, other in zip(
+                batch.indices.tolist(),
+                numbers(batch.embedding),
+                numbers(batch.wrong_embedding),
+                strict=True,
+            ):
+                own.append(row >= 48)
+                wrong.append(other >= 48)
+                assert row in (2 * example, 2 * example + 1) or row in batches.typed.rows[example]
+                assert other // 2 % 4 != example % 4 or other >= 48
+                if other >= 48:
+                    assert not batches.typed.words[other] <= batches.typed.known[example]
+    assert abs(np.mean(own) - share) < 0.05
+    assert 0.6 * share <= np.mean(wrong) <= share + 0.05
+
+
+def test_a_share_of_nothing_changes_no_draw_of_which_examples():
+    one, other = made(), made_typed(0.5)
+    for epoch in range(3):
+        left, right = one.batch(epoch, 1), other.batch(epoch, 1)
+        assert torch.equal(left.indices, right.indices) and torch.equal(left.pixels, right.pixels)
+    assert same(other.batch(2, 0), made_typed(0.5).batch(2, 0))
+
+
+def test_labels_are_the_classes_by_number_and_as_many_as_there_are():
+    batches = made(24)
+    assert batches.class_count == 4
+    names: dict[int, set[int]] = {}
+    for index in range(batches.steps_per_epoch):
+        batch = batches.batch(0, index)
+        assert batch.labels.dtype == torch.int64
+        for example, label in zip(batch.indices.tolist(), batch.labels.tolist(), strict=True):
+            names.setdefault(label, set()).add(example % 4)
+    assert names == {0: {0}, 1: {1}, 2: {2}, 3: {3}}
+
+
+@pytest.mark.parametrize(
+    "classes", [[None] * 24, ["only"] * 24, ["a", None] * 12], ids=["none", "one", "some"]
+)
+def test_without_a_class_for_each_there_are_none_to_name(classes):
+    batches = made(classes=classes)
+    assert batches.class_count == 0
+    labels = [batches.batch(0, index).labels.tolist() for index in range(4)]
+    if classes[0] != "a":  # each example is a class of its own
+        assert len({label for part in labels for label in part}) == 24

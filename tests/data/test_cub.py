@@ -63,6 +63,7 @@ def test_splits_follow_the_pickles_sorted_with_captions_class_and_box(birds):
             ("bird 3", "another of 3"),
             "001.Black_footed_Albatross",
             (3.0, 2.0, 20.5, 10.0),
+            "black footed albatross",
         )
     ]
     assert {example.class_name for example in train}.isdisjoint({test[0].class_name})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,40 @@ def test_each_planted_fault_is_found_and_no_usable_file_is_blamed(flowers):
         ("testclasses.txt", "class_00002 is in the training list too"),
         ("testclasses.txt", "lists class_00007, which has no folder in text_c10"),
     ]
+
+
+def test_flowers_are_called_as_the_list_beside_them_says(flowers):
+    everything = read_examples("oxford102", flowers, "all")
+    assert {example.subject for example in everything} == {None}  # no list: no names
+    names = {"1": " pink primrose", "2": "colt's foot", "3": "globe\tthistle", "99": "unused"}
+    (flowers / "cat_to_name.json").write_text(json.dumps(names))
+    named = {e.class_name: e.subject for e in read_examples("oxford102", flowers, "all")}
+    assert named == {
+        "class_00001": "pink primrose", "class_00002": "colt's foot",
+        "class_00003": "globe thistle",
+    }  # fmt: skip
+    assert report("oxford102", flowers) == (4, [])
+    (flowers / "cat_to_name.json").write_text('{"1": "pink primrose"}')
+    named = {e.class_name: e.subject for e in read_examples("oxford102", flowers, "all")}
+    assert named["class_00001"] == "pink primrose" and named["class_00002"] is None
+    assert problems(check("oxford102", flowers)) == [
+        ("cat_to_name.json", "does not name class_00002"),
+        ("cat_to_name.json", "does not name class_00003"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '["rose"]', '{"rose": "1"}', '{"1": null}', '{"1": 3}',
+     '{"1": " "}', '{"1": ["rose"]}', "[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_list_of_names_is_one_sentence(flowers, text):
+    (flowers / "cat_to_name.json").write_text(text)
+    with pytest.raises(DataError, match=r"cat_to_name\.json holds no names of classes") as caught:
+        read_examples("oxford102", flowers)
+    assert "\n" not in str(caught.value)
+    ((name, problem),) = problems(check("oxford102", flowers))
+    assert name == "cat_to_name.json" and problem.startswith("holds no names of classes; expected")
 
 
 def test_a_photograph_described_in_two_classes_is_a_fault(flowers):

@@ -20,6 +20,7 @@ from stackgan.evaluation.bench.report import FIGURES, BenchReport, check_figures
 from stackgan.evaluation.bench.setup import Bench
 from stackgan.evaluation.bench.sides import Child, both_sides
 from stackgan.evaluation.bench.timing import SPREAD, Timing, interleaved
+from stackgan.hub import load_model
 from stackgan.models.winograd import Conv3x3
 
 BENCH = Bench(torch.device("cpu"), quick=True, repeats=1, rounds=1)
@@ -144,6 +145,16 @@ def test_arithmetic_is_counted_by_the_network() -> None:
     assert one.required == 0.6 and direct.required is None
     # tiny networks have no maps enough for fewer products
     assert direct.details["gflop"] == one.details["gflop"]
+
+
+def test_a_model_trained_on_crops_is_timed_on_whole_pictures(
+    modern_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(modern_model)
+    assert model.architecture.crop_px == 128
+    monkeypatch.setattr(setup, "shipped", lambda: model)
+    for side in ("fast", "plain"):
+        setup.stepping(BENCH, side, 2, 2, "shipped")()
 
 
 def test_batches_from_the_cache_are_measured_against_pillow() -> None:

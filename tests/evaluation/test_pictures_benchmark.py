@@ -225,6 +225,7 @@ def measured(benchmark, oxford, tiny_model, tmp_path, monkeypatch):
     pytest.importorskip("efficientnet_lite_pytorch")
     words = ["--model", tiny_model, "--data-root", oxford, "--by", "efflite0"]
     words += ["--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet.png"]
+    words += ["--judges", tmp_path / "none"]
 
     def figures(size, *sections):
         out = tmp_path / "out.json"

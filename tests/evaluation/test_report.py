@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from stackgan.evaluation.report import (
     sentences,
     spread,
 )
+from stackgan.hub import write_truncation
 from stackgan.models import features
 
 CAPTIONS = ["this flower has pink petals", "a red flower", "white petals", "a blue flower"]
@@ -62,6 +64,16 @@ def test_the_protocol_travels_with_the_scores(model, examples):
     assert protocol["captions sha256"] == hashlib.sha256(captions.encode()).hexdigest()
     assert "SWD 64" in report.as_text()
     assert report.as_json()["scores"]["SWD"]["value"] == report.scores["SWD"].value
+
+
+def test_scores_are_taken_without_the_model_s_truncation(tiny_model, examples, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "tiny")
+    write_truncation(folder, 0.1)
+    reports = [
+        evaluate(StackGAN.from_pretrained(m), examples, ["swd"]) for m in (tiny_model, folder)
+    ]
+    assert reports[0].scores == reports[1].scores
+    assert reports[1].protocol["truncation"] == "none"
 
 
 def test_the_photographs_themselves_score_zero(model, examples, monkeypatch):

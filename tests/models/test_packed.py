@@ -58,7 +58,8 @@ def test_packed_networks_are_the_folded_ones(loaded):
     pictures = folded(sketches, **given).images
     with torch.inference_mode():
         ready = pack(copy.deepcopy(folded))
-        assert_close(ready(sketches, **given).images, pictures, rtol=1e-4, atol=1e-5)
+        # In [-1, 1]: a two-hundredth of a level, as processors sum in other orders.
+        assert_close(ready(sketches, **given).images, pictures, rtol=1e-4, atol=4e-5)
     assert pictures.std() > 0.05
 
 
@@ -111,6 +112,10 @@ def test_a_packed_transposed_convolution_adds_nothing():
         layer(draw(1, 3, 4, 4), draw(1, 2, 8, 8))
 
 
+HAS_BF16 = bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)())
+in_bfloat16 = pytest.mark.skipif(not HAS_BF16, reason="this processor's oneDNN has no bfloat16")
+
+
 def wide(dtype: torch.dtype = torch.bfloat16, maps: int = 512) -> nn.Conv2d:
     layer = nn.Conv2d(maps, maps, 3, padding=1).requires_grad_(False)
     nn.init.ones_(layer.bias)
@@ -124,15 +129,17 @@ def test_what_is_added_is_added_before_relu(form, relu):
     addend = draw(1, 512, 4, 4, seed=1)
     exact = layer.float()(x) + addend
     with torch.inference_mode():
-        found = form(wide_like(layer), relu)(x, addend).float()
+        found = form(wide_like(layer, form), relu)(x, addend).float()
     expected = F.relu(exact) if relu else exact
     assert float((found - expected).norm() / expected.norm()) < 0.01
 
 
-def wide_like(layer: nn.Conv2d) -> nn.Conv2d:
-    return copy.deepcopy(layer).to(torch.bfloat16)
+def wide_like(layer: nn.Conv2d, form: type) -> nn.Conv2d:
+    lower = HAS_BF16 or form is PackedTiles
+    return copy.deepcopy(layer).to(torch.bfloat16 if lower else torch.float32)
 
 
+@in_bfloat16
 def test_many_maps_in_bfloat16_alone_go_by_tiles():
     assert isinstance(pack_convolution(wide()), PackedTiles)
     assert isinstance(pack_convolution(wide(torch.float32)), PackedConv)
@@ -174,6 +181,7 @@ def test_a_block_that_is_not_folded_keeps_its_normalisation():
     assert not isinstance(network[0], PackedResidual)
 
 
+@in_bfloat16
 def test_published_widths_give_the_same_bytes_in_any_batch():
     """512 maps by tiles, a first up-sampling of 1,024."""
     a = Architecture(

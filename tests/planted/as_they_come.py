@@ -222,14 +222,6 @@ DEFECTS = [
         "a fault is one line",
         _NAME,
     ),
-    _generate("if cut := network.cut(captions):", "if cut := []:", "cut captions are said", _LONG),
-    _generate(
-        "if unknown := network.unknown(captions):",
-        "if unknown := []:",
-        "unknown captions are said",
-        "test_a_caption_of_unknown_words_is_drawn_with_a_warning",
-    ),
-    _pipeline("words(each[:read])", "words(each)", "words after the cut are not read", _LONG),
     _pipeline(
         "return [plain(caption).strip() for",
         "return [caption.strip() for",

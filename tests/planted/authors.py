@@ -9,6 +9,7 @@ _NETWORKS = "tests/models/test_authors_networks.py"
 _variants = of("training/variants.py", _ANY)
 _losses = of("training/losses.py", _ANY)
 _steps = of("training/steps.py", _ANY)
+_schedule = of("training/schedule.py", _ANY)
 _checkpoint = of("training/checkpoint.py", _ANY)
 _prepare = of("training/prepare.py", _ANY)
 _batches = of("data/batches.py", "tests/data/test_authors_batches.py")
@@ -114,7 +115,7 @@ _TRAINING = [
         "TF's fakes are drawn anew",
         "test_redrawn_fakes_are_of_new_noise_and_only_they_teach",
     ),
-    _steps(
+    _schedule(
         'rate * factor * group.get("share", 1.0)',
         "rate * factor",
         "a fine-tuned Stage-I keeps its share of the rate",

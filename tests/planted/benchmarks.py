@@ -1,4 +1,4 @@
-"""Defects of what benchmarks/pictures.py measures with."""
+"""Defects of what benchmarks/pictures.py and typed_prompts.py measure with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,41 @@ def _of(file: str, old: str, new: str, claim: str, *names: str) -> Defect:
     return Defect(f"benchmarks/{file}.py", old, new, claim, tuple(f"{_TESTS}::{n}" for n in names))
 
 
+def _typed(file: str, old: str, new: str, claim: str, *names: str) -> Defect:
+    tests = "tests/evaluation/test_typed_prompts.py"
+    return Defect(f"benchmarks/{file}.py", old, new, claim, tuple(f"{tests}::{n}" for n in names))
+
+
 DEFECTS = [
+    _typed("species", "argsort(1, True)", "argsort(1, False)", "the likeliest comes first",
+           "test_species_well_apart_are_told_and_ranked"),
+    _typed("species", "bool(set(row[:top]) & set(wanted))", "row[0] in wanted",
+           "top-5 looks at five", "test_species_well_apart_are_told_and_ranked"),
+    _typed("species", "each = (len(classes) / len(listed) / place.bincount().double())[place]",
+           "each = torch.ones(len(place), dtype=torch.float64)",
+           "a rare species weighs as much", "test_a_rare_species_weighs_as_much_as_a_common_one"),
+    _typed("species", "(features.double() - self.mean) / self.deviation", "features.double()",
+           "pictures are standardised as the photographs",
+           "test_species_well_apart_are_told_and_ranked"),
+    _typed("species", "seen[each] % LEFT_OUT == 0", "len(seen) % LEFT_OUT == 0",
+           "photographs are left out of every class",
+           "test_every_fifth_photograph_of_a_class_is_left_out"),
+    _typed("species", "if file is None or not file.is_file():", "if True:",
+           "what is known is not read again", "test_a_model_is_measured_from_the_command_line"),
+    _typed("typed_prompts", "[c == prompt.denied for c in called]",
+           "[c != prompt.denied for c in called]", "a denied colour that is seen counts",
+           "test_other_pictures_are_wrong_and_the_denied_colour_is_seen"),
+    _typed("typed_prompts", "(pixels.float() - plain.float()).abs()", "(pixels - plain).abs()",
+           "a change has no sign and does not wrap",
+           "test_pictures_of_the_colour_and_species_named_are_right"),
+    _typed("typed_prompts", "if row.get(column) is not None])", "if row.get(column)])",
+           "a figure of zero counts", "test_groups_are_means_over_the_captions_that_have_a_figure"),
+    _typed("typed_prompts", "truncation=how.truncation, progress", "progress",
+           "the truncation asked for is drawn", "test_pictures_are_of_their_caption_and_seed"),
+    _typed("typed_prompts", "seed * how.best_of + k", "seed + k",
+           "the best of several are a call's", "test_the_best_of_several_may_be_asked_for"),
+    _typed("typed_prompts", "read.unknown or still", "still",
+           "unknown words count as said", "test_what_the_model_says_of_a_caption_is_read"),
     _of("spectrum", "ratio = mine / theirs.clamp_min(1e-9)", "ratio = theirs / mine",
         "a peak is of the pictures over the photographs", _WAVE),
     _of("spectrum", "math.atan2(down, across)", "math.atan2(across, down)",

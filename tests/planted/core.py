@@ -7,8 +7,10 @@ from planted.defect import of
 _tensors = of("tensors.py", "tests/test_tensors.py")
 _fold = of("models/fold.py", "tests/models/test_fold.py")
 _pipeline = of("pipeline.py", "tests/test_pipeline.py")
+_pil = of("pil.py", "tests/test_pipeline.py")
 _result = of("result.py", "tests/test_pipeline.py")
 _hub = of("hub.py", "tests/test_hub.py")
+_report = of("evaluation/report.py", "tests/evaluation/test_report.py")
 _main = of("cli/main.py", "tests/cli/test_main.py")
 _options = of("cli/options.py", "tests/cli/test_generate.py")
 
@@ -92,6 +94,50 @@ DEFECTS = [
     ),
     _pipeline("truncation * part for", "part for", "truncation narrows", "test_truncation_narrows"),
     _pipeline(
+        "truncation = self.truncation if truncation is None else truncation",
+        "truncation = 1.0 if truncation is None else truncation",
+        "without a truncation the model's own is used",
+        "test_without_a_truncation_the_model_s_own_is_used",
+    ),
+    _pipeline(
+        "truncation = self.truncation if truncation is None else truncation",
+        "truncation = truncation or self.truncation",
+        "a truncation of zero is one",
+        "test_without_a_truncation_the_model_s_own_is_used",
+    ),
+    _pipeline(
+        "batch: int | None = None,\n        truncation: float | None = 1.0,\n"
+        "        progress: Progress | None = None,\n    ) -> Pixels:",
+        "batch: int | None = None,\n        truncation: float | None = None,\n"
+        "        progress: Progress | None = None,\n    ) -> Pixels:",
+        "what is drawn in bulk is drawn without truncation",
+        "test_what_is_drawn_in_bulk_knows_no_truncation",
+    ),
+    _pipeline(
+        "0.0 if seed is None else self.truncation",
+        "0.0 if seed is None else 1.0",
+        "an interpolation is truncated as a call is",
+        "test_a_model_s_own_truncation_holds_for_refine_and_interpolate",
+    ),
+    _hub(
+        "not 0 <= found < math.inf",
+        "not found < math.inf",
+        "a model's truncation is checked",
+        "test_a_truncation_that_is_none_is_refused",
+    ),
+    _hub(
+        '{"sampling": {"truncation": truncation}}',
+        "{}",
+        "a model's truncation travels",
+        "test_a_truncation_travels_in_the_folder",
+    ),
+    _report(
+        "truncation=1.0, progress",
+        "truncation=None, progress",
+        "scores know no truncation",
+        "test_scores_are_taken_without_the_model_s_truncation",
+    ),
+    _pipeline(
         "torch.cat([rows[caption] for caption in captions])",
         "torch.cat([rows[caption] for caption in sorted(captions)])",
         "captions in order",
@@ -111,31 +157,31 @@ DEFECTS = [
         "test_the_ends_of_an_interpolation_are_plain_generations",
     ),
     _pipeline(
-        "        if seed is None:\n            chance",
-        "        if seed:\n            chance",
+        "0.0 if seed is None else self.truncation",
+        "self.truncation",
         "without a seed an interpolation has no chance",
         "test_without_a_seed_interpolation_has_no_chance_at_all",
     ),
     _pipeline(
-        "eps2 = self.chance(seeds).eps2",
-        "eps2 = self.chance(seeds).eps1",
+        "self.chance(seeds, self.truncated(truncation)).eps2",
+        "self.chance(seeds, self.truncated(truncation)).eps1",
         "refine's eps is the call's",
         "test_refining_the_sketches_of_a_call_gives_its_pictures",
     ),
-    _pipeline(
+    _pil(
         "array in arrays]",
         "array in arrays[:, :, ::-1].copy()]",
         "nothing is mirrored",
         "test_refining_the_sketches_of_a_call_gives_its_pictures",
         "test_the_ends_of_an_interpolation_are_plain_generations",
     ),
-    _pipeline(
+    _pil(
         '"RGB"))).permute(2, 0, 1)',
         '"RGB"))).permute(2, 1, 0)',
         "rows are not columns",
         "test_refining_the_sketches_of_a_call_gives_its_pictures",
     ),
-    _pipeline(
+    _pil(
         "if image.size != (SKETCH_PX, SKETCH_PX)",
         "if False",
         "the size of each image is read",

@@ -41,7 +41,7 @@ DEFECTS = [
         "test_without_two_classes_the_partner_is_any_other_example",
     ),
     _batches(
-        "if rows[place] not in own:",
+        "if not self._describes(int(rows[place]), int(example)):",
         "if True:",
         "a shared caption is never the wrong one",
         "test_a_caption_that_is_shared_is_never_the_wrong_one",

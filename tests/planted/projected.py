@@ -6,6 +6,7 @@ from planted.defect import of
 
 _judge = of("models/projected.py", "tests/models/test_projected.py")
 _step = of("training/steps.py", "tests/training/test_projected_step.py")
+_heads = of("training/heads.py", "tests/training/test_projected_step.py")
 _kept = of("training/checkpoint.py", "tests/training/test_projected_step.py")
 
 DEFECTS = [
@@ -28,9 +29,9 @@ DEFECTS = [
         "the maps are of the pixels the network knows",
         "test_the_maps_are_those_the_features_are_pooled_from",
     ),
-    _step(
-        "stage.projected([x.detach() for x in fakes.maps])",
-        "stage.projected([x.detach() for x in maps])",
+    _heads(
+        "projected([x.detach() for x in fake_maps], text)",
+        "projected([x.detach() for x in maps], text)",
         "the projected discriminator is shown pictures",
         "test_it_learns_to_tell_photographs_from_pictures",
     ),
@@ -41,8 +42,8 @@ DEFECTS = [
         "test_the_generator_pays_it_by_the_weight",
     ),
     _step(
-        "[self.discriminator, *heads]",
-        "[self.discriminator]",
+        "[self.discriminator, *projected, *beside]",
+        "[self.discriminator, *beside]",
         "the generator's step leaves the heads alone",
         "test_the_generator_step_leaves_its_heads_without_gradient",
     ),
@@ -53,8 +54,8 @@ DEFECTS = [
         "test_shrunken_photographs_alone_are_not_shown_to_it",
     ),
     _step(
-        "stage.projected.maps(shift(real[fakes.pairs :], random))",
-        "stage.projected.maps(real[fakes.pairs :])",
+        "real = _placed(stage, view.seen[place], random)",
+        "real = view.seen[place]",
         "photographs are shown moved, as pictures are",
         "test_photographs_are_shown_moved_too",
     ),

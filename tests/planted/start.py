@@ -29,7 +29,7 @@ DEFECTS = [
         _ALL,
     ),
     _start(
-        'anew = [part for part in ("generator", "discriminator") if part not in parts]',
+        "anew = [part for part in wanted if part not in names]",
         "anew: list[str] = []",
         "what begins anew is said",
         "test_what_the_model_lacks_begins_anew",

@@ -6,6 +6,7 @@ from planted.defect import of
 
 _alphabet = of("text/alphabet.py", "tests/text/test_char_cnn_rnn.py")
 _encoder = of("text/char_cnn_rnn.py", "tests/text/test_char_cnn_rnn.py")
+_image_side = of("joint.py", "tests/training/test_encoder.py")
 _joint = of("training/joint.py", "tests/training/test_encoder.py")
 _training = of("training/encoder.py", "tests/training/test_encoder.py")
 
@@ -26,14 +27,14 @@ DEFECTS = [
         "test_unknown_characters_are_spaces_and_capitals_are_small",
     ),
     _alphabet(
-        "caption.lower()[:length]",
-        "caption[:length]",
+        "caption.lower()[: length - before]",
+        "caption[: length - before]",
         "capitals are small letters",
         "test_unknown_characters_are_spaces_and_capitals_are_small",
     ),
     _alphabet(
-        "caption.lower()[:length]",
-        "caption.lower()[: length - 1]",
+        "caption.lower()[: length - before]",
+        "caption.lower()[: length - before - 1]",
         "201 characters are read",
         "test_nothing_counts_after_201_characters",
     ),
@@ -139,7 +140,7 @@ DEFECTS = [
         "the norm is taken about the mean",
         _FOLD,
     ),
-    _joint(
+    _image_side(
         'embedding / extra["joint.scale"] + extra["joint.mean"]',
         'embedding / extra["joint.scale"]',
         "captions are compared in the space they were trained in",

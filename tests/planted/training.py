@@ -6,11 +6,15 @@ from planted.defect import of
 
 _losses = of("training/losses.py", "tests/training/test_losses.py")
 _steps = of("training/steps.py", "tests/training/test_steps.py")
+_ema = of("training/ema.py", "tests/training/test_steps.py")
+_schedule = of("training/schedule.py", "tests/training/test_steps.py")
 _variants = of("training/variants.py", "tests/training/test_steps.py")
 _augment = of("training/augment.py", "tests/training/test_steps.py")
 _loop = of("training/loop.py", "tests/training/test_loop.py")
 _checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
 _run = of("training/run.py", "tests/training/test_run.py")
+_assemble = of("training/assemble.py", "tests/training/test_run.py")
+_sketches = of("training/sketches.py", "tests/training/test_steps.py")
 _record = of("training/record.py", "tests/training/test_record.py")
 _memory = of("memory.py", "tests/test_memory.py")
 _config = of("config.py", "tests/test_config.py")
@@ -96,12 +100,12 @@ _STANDARD = [
     _critic("self.text(self.standard(embedding))", "self.text(embedding)",
             "discriminators read standardised embeddings",
             "test_generators_and_discriminators_read_standardised_embeddings"),
-    _run("for network in (stage.generator, stage.discriminator, stage.average):",
+    _run("for network in (stage.generator, stage.average, *stage.asked):",
          "for network in (stage.generator, stage.average):",
          "the discriminators are told the training captions",
          "test_every_network_of_a_run_is_told_the_training_captions"),
-    _run("for network in (stage.generator, stage.discriminator, stage.average):",
-         "for network in (stage.discriminator,):",
+    _run("for network in (stage.generator, stage.average, *stage.asked):",
+         "for network in stage.asked:",
          "the generators are told the training captions",
          "test_every_network_of_a_run_is_told_the_training_captions"),
 ]  # fmt: skip
@@ -198,13 +202,13 @@ _NETWORKS = [
         _IN_RANGE,
     ),
     _stage2(
-        "clip(enlarge(sketches, self.image_px) + painted)",
-        "enlarge(sketches, self.image_px) + painted",
+        "clip(enlarge(sketches, painted.shape[-1]) + painted)",
+        "enlarge(sketches, painted.shape[-1]) + painted",
         "a residual picture is clipped",
         _IN_RANGE,
     ),
     _stage2(
-        "clip(enlarge(sketches, self.image_px) + painted)",
+        "clip(enlarge(sketches, painted.shape[-1]) + painted)",
         "clip(painted)",
         "a residual picture begins as the sketch",
         "test_a_residual_stage2_begins_as_the_enlarged_sketch",
@@ -237,8 +241,8 @@ _NETWORKS = [
 
 _STEP = [
     _steps(
-        "reals = [to_images(part.pixels) for",
-        "reals = [to_images(part.pixels).flip(1) for",
+        "whole = to_images(part.pixels)",
+        "whole = to_images(part.pixels).flip(1)",
         "the photographs' channels keep their order",
         _CLOSED_FORM,
     ),
@@ -296,7 +300,7 @@ _STEP = [
         "Stage-I's statistics do not move",
         "test_a_frozen_stage1_is_bit_equal_after_two_steps_its_statistics_included",
     ),
-    _steps(
+    _sketches(
         "with torch.set_grad_enabled(learns), statistics:\n            noise, eps",
         "with torch.set_grad_enabled(learns), statistics, torch.no_grad():\n"
         "            for weight in sketcher.parameters():\n"
@@ -359,32 +363,32 @@ _STEP = [
         "the first steps have pixels alone",
         "test_pixels_alone_leave_the_discriminator_untouched",
     ),
-    _steps(
-        "weight = 1 - min(decay, (1 + step) / (10 + step))",
-        "weight = min(decay, (1 + step) / (10 + step))",
+    _ema(
+        "weight = 1 - decay",
+        "weight = decay",
         "the average moves by one minus its decay",
         "test_the_average_moves_by_one_minus_its_decay",
     ),
-    _steps(
-        "weight = 1 - min(decay, (1 + step) / (10 + step))",
-        "weight = 1 - decay",
+    _ema(
+        "return min(settings.average, (1 + step) / (10 + step))",
+        "return settings.average",
         "the average forgets the start",
-        "test_the_average_moves_by_one_minus_its_decay",
+        "test_the_average_follows_quickly_at_first",
     ),
-    _steps(
+    _schedule(
         "step // steps_per_epoch // settings.halve_every_epochs",
         "(step + 1) // steps_per_epoch // settings.halve_every_epochs",
         "the rate halves at the epoch, not a step before",
         _RATES,
     ),
-    _steps("if step > start:", "if step > 0:", "the decay begins where it is told", _RATES),
-    _steps(
+    _schedule("if step > start:", "if step > 0:", "the decay begins where it is told", _RATES),
+    _schedule(
         "(settings.steps - step) / (settings.steps - start)",
         "(settings.steps - step - 1) / (settings.steps - start)",
         "the decay is not off by one",
         _RATES,
     ),
-    _steps(
+    _schedule(
         "(stage.discriminator_optimizer, settings.discriminator_lr),",
         "(stage.discriminator_optimizer, settings.generator_lr),",
         "each optimizer has its own rate",
@@ -517,18 +521,16 @@ _RUN = [
         "Ctrl-C saves",
         "test_ctrl_c_saves_and_the_run_goes_on",
     ),
-    _run(
-        "    if stage1 is not None:\n        stage1 = stage1.to(where)",
-        "    if stage1 is not None:\n"
-        "        initialise(stage1, random)\n"
-        "        stage1 = stage1.to(where)",
+    _assemble(
+        "None if sketcher is None else sketcher.to(where)",
+        "sketcher if sketcher is None else (initialise(sketcher, random), sketcher.to(where))[1]",
         "Stage-II refines the Stage-I that was trained",
         "test_stage2_refines_the_averaged_stage1",
     ),
     _run(
         "average = stage.average if stage.average is not None else stage.generator\n"
-        "            sketching",
-        "average = stage.generator\n            sketching",
+        "            projected",
+        "average = stage.generator\n            projected",
         "Stage-II refines the averaged Stage-I",
         "test_stage2_refines_the_averaged_stage1",
     ),

@@ -24,7 +24,8 @@ def last_gradient() -> Watch:
             seen[name] = weight.grad.flatten().clone()
 
         for name, weight in network.named_parameters():
-            weight.register_post_accumulate_grad_hook(partial(keep, name=name))
+            if weight.requires_grad:
+                weight.register_post_accumulate_grad_hook(partial(keep, name=name))
         return lambda: torch.cat(
             [seen[name] for name, _ in network.named_parameters() if name in seen]
         )

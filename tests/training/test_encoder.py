@@ -14,6 +14,7 @@ from PIL import Image
 
 from stackgan.data import Example
 from stackgan.errors import InputError, ModelError, NonFiniteLoss
+from stackgan.joint import JointEmbedding
 from stackgan.text import CharCnnRnn, load_encoder
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.training import captioning, joint
@@ -28,7 +29,7 @@ from stackgan.training.encoder import (
 TINY = Sizes(conv1=16, conv2=24, hidden=32, dim=32)
 COLOURS = ["red", "yellow", "white", "purple", "orange", "blue"]
 FAST = EncoderSettings(
-    steps=60, batch=6, learning_rate=3e-3, word_drop=0.0, held_out=0.2, sizes=TINY, seed=1
+    steps=60, batch=6, learning_rate=3e-3, word_drop=0.0, held_out=0.2, sizes=TINY, seed=1, pad=0
 )
 
 
@@ -236,7 +237,7 @@ def test_the_fold_is_undone_where_captions_meet_photographs() -> None:
     lines = [line for pair in captions[:6] for line in pair]
     trained = training.encoder.encode(lines)
     encoder, _ = training.finish()
-    found = joint.JointEmbedding(encoder).of_captions(lines)
+    found = JointEmbedding(encoder).of_captions(lines)
     assert (found - trained).norm() < 0.03 * trained.norm()
 
 
@@ -300,9 +301,7 @@ def test_photographs_get_captions_of_their_colour(
 ) -> None:
     root, examples = photographs
     paths = captioning.photographs(root)
-    entries = captioning.caption_photographs(
-        joint.JointEmbedding(trained), examples, root, paths, top=2
-    )
+    entries = captioning.caption_photographs(JointEmbedding(trained), examples, root, paths, top=2)
     assert len(entries) == 36
     for entry in entries:
         assert entry.class_ == entry.file_name.split("/")[0]
@@ -315,7 +314,7 @@ def test_a_class_map_allows_captions_of_its_classes_only(
 ) -> None:
     root, examples = photographs
     entries = captioning.caption_photographs(
-        joint.JointEmbedding(trained),
+        JointEmbedding(trained),
         examples,
         root,
         captioning.photographs(root),
@@ -336,7 +335,7 @@ def test_an_unknown_class_of_the_map_is_named(
     root, examples = photographs
     with pytest.raises(InputError, match=r"'blu'.*'blue'"):
         captioning.caption_photographs(
-            joint.JointEmbedding(trained),
+            JointEmbedding(trained),
             examples,
             root,
             captioning.photographs(root),
@@ -352,13 +351,13 @@ def test_an_unknown_sub_folder_of_the_map_is_named(
     found = captioning.photographs(root) if paths else []
     with pytest.raises(InputError, match=f"'rde'.*{hint}"):
         captioning.caption_photographs(
-            joint.JointEmbedding(trained), examples, root, found, class_map={"rde": ["blue"]}
+            JointEmbedding(trained), examples, root, found, class_map={"rde": ["blue"]}
         )
 
 
 def test_an_encoder_without_image_side_cannot_caption() -> None:
     with pytest.raises(ModelError, match="no image side"):
-        joint.JointEmbedding(CharCnnRnn(TINY))
+        JointEmbedding(CharCnnRnn(TINY))
 
 
 def test_the_small_network_reads_64_pixels_only() -> None:
@@ -421,3 +420,64 @@ def test_frozen_features_go_on_after_a_break(
     features = joint.cached_features(cache)
     assert seen == [64, 64, 36, 36] and len(features) == 100
     assert torch.equal(features[:28], features[36:64])  # the same photographs again
+
+
+# ---- wordings, and spaces before a caption
+
+
+def test_losses_leave_out_what_fits_beside_its_own() -> None:
+    scores = torch.tensor([[1.0, 3.0], [2.0, 1.0]])
+    fits = torch.tensor([[True, True], [False, False]])  # caption 1 describes image 0 as well
+    loss = joint.contrastive_loss(scores, torch.tensor(1.0), fits)
+    rows = [0.0, math.log1p(math.e)]
+    columns = [math.log1p(math.e), 0.0]
+    torch.testing.assert_close(loss, torch.tensor((sum(rows) + sum(columns)) / 4))
+    hinge = joint.structured_loss(scores, torch.tensor([0, 1]), fits=fits)
+    torch.testing.assert_close(hinge, torch.tensor((2.0 + 2.0) / 2))
+    for loss in (joint.contrastive_loss(scores, torch.tensor(2.0), torch.eye(2) > 0),):
+        torch.testing.assert_close(loss, joint.contrastive_loss(scores, torch.tensor(2.0)))
+
+
+def test_a_share_of_the_captions_shown_are_wordings_that_fit_their_class() -> None:
+    captions, classes, images = coloured()
+    settings = dataclasses.replace(FAST, wordings_share=0.5, batch=40, objective="contrastive")
+    names = [["rose", "tulip"][place % 2] for place in range(60)]
+    training = EncoderTraining(captions, classes, images, settings, names)
+    assert {"rose", "tulips", "please"} <= training.encoder.vocabulary
+    assert "rose" in training.word_place
+    shown_typed, drawn = 0, 0
+    for _ in range(20):
+        places, shown = training._draw()
+        fits = training._fits(places, shown)
+        assert fits is not None
+        for column, (place, line) in enumerate(zip(places, shown, strict=True)):
+            is_typed = line in training.wordings[place]
+            shown_typed, drawn = shown_typed + is_typed, drawn + 1
+            assert is_typed or not fits[:, column].any()
+            assert bool(fits[column, column]) == is_typed
+    assert 0.4 < shown_typed / drawn < 0.6
+    assert EncoderTraining(captions, classes, images, FAST)._fits(places, shown) is None
+
+
+def test_a_trained_encoder_reads_its_pad_and_keeps_it(tmp_path: Path) -> None:
+    encoder, _ = train_encoder(*coloured(), dataclasses.replace(FAST, steps=2, pad=8))
+    loaded = load_encoder(encoder.save(tmp_path))
+    assert isinstance(loaded, CharCnnRnn)
+    assert loaded.pad == 8 and loaded.length == 193 and "pad" not in loaded.notes
+    assert torch.equal(loaded.encode(["red flower"]), encoder.encode(["red flower"]))
+    plain = CharCnnRnn(TINY)
+    plain.load_state_dict(loaded.state_dict())
+    torch.testing.assert_close(
+        plain.encode([" " * 8 + "red flower"]), loaded.encode(["red flower"])
+    )
+    assert (plain.encode(["red flower"]) - loaded.encode(["red flower"])).abs().max() > 1e-3
+    long = "flower " * 40
+    assert torch.equal(loaded.encode([long[:193]]), loaded.encode([long]))
+    assert not torch.equal(loaded.encode([long[:170]]), loaded.encode([long]))
+
+
+def test_spaces_before_a_caption_differ_while_it_is_trained() -> None:
+    training = EncoderTraining(*coloured(), dataclasses.replace(FAST, pad=8))
+    rows = training._numbers(["red"] * 200)
+    found = {int((row == 69).sum()) for row in rows}
+    assert found == set(range(4, 13))

@@ -24,10 +24,16 @@ from stackgan.text import load_encoder
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.training import run as training
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from stackgan.training.prepare import embed_examples
 from stackgan.training.run import Plan
 
 STAGE = {"steps": 4, "batch_size": 4, "loss": "logistic", "average": 0.9, "r1_weight": 0.1,
          "r1_every": 2, "augment": ["translation"]}  # fmt: skip
+STAGE2 = STAGE | {
+    "steps": 3, "pair_steps": 1, "pair_share": 0.5, "pixel_weight": 1.0, "average": 0.0,
+    "average_half_life": 60, "class_weight": 0.1, "contrastive_weight": 0.1,
+    "spectrum_weight": 1.0, "sketch_noise": 0.1, "sketch_blur": 0.6,
+}  # fmt: skip
 SETTINGS = {
     "architecture": {
         "condition_dim": 6, "noise_dim": 5, "text_dim": 7, "image_px": 128,
@@ -36,9 +42,11 @@ SETTINGS = {
         "conditioning": "bounded", "normalisation": "none", "unconditional": True,
         "stage2_normalisation": "spectral", "patches": True, "modulated": True,
         "output": "residual", "minibatch_deviation": True, "text_input": "standardised",
+        "crop_px": 64, "sketch_strengths": True,
     },
     "stage1": STAGE,
-    "stage2": STAGE | {"steps": 3, "pair_steps": 1, "pair_share": 0.5, "pixel_weight": 1.0},
+    "stage2": STAGE2,
+    "wordings_share": 0.3,
     "log_every": 2,
     "checkpoint_every": 2,
     "sheet_every": 4,
@@ -113,19 +121,27 @@ def test_every_network_of_a_run_is_told_the_training_captions(
     whole: Path, encoder: Path, toy: Path
 ) -> None:
     examples = read_examples("toy", toy, "train")
-    captions = list(dict.fromkeys(text for one in examples for text in one.captions))
-    mean = load_encoder(encoder).encode(captions).mean(dim=0)
+    shown, _, typed = embed_examples(load_encoder(encoder), examples, validate_settings(SETTINGS))
+    assert typed is not None
+    mean = shown.mean(dim=0)
     model = load_model(whole)
     networks = [model.stage1, model.stage2, model.discriminator(1), model.discriminator(2)]
     for network in networks:
         told = [m for m in network.modules() if isinstance(m, Standardised)]
         assert len(told) == 1
         assert_close(told[0].mean, mean, atol=1e-5, rtol=1e-3)  # the model folder is bf16 or fp32
+    kept = read_checkpoint(whole / "stage2/checkpoint.pt")["side_heads"]
+    assert_close(kept["standard.mean"], mean, atol=1e-5, rtol=1e-3)
+    assert kept["of_class.weight"].shape[0] > 1  # the toy set's classes are told apart
 
 
 def test_a_run_leaves_a_model_that_loads(whole: Path) -> None:
     model = load_model(whole)
     assert model.stage2 is not None and model.config["training"]["step"] == 3
+    weights = model.config["training"]["weights"]
+    assert (
+        weights == "running average (EMA, half-life 60 images, at most 0.05 of the images so far)"
+    )
     captions = (whole / "stage1/captions.txt").read_text().splitlines()
     with Image.open(whole / "stage1/sheet-000004.png") as sheet:
         assert sheet.size == (8 * 64, len(captions) * 64)
@@ -267,7 +283,7 @@ def test_a_checkpoint_of_other_networks_is_refused(
 def test_a_checkpoint_with_an_entry_too_few_or_too_many_is_refused(part: str, whole: Path) -> None:
     plan = training.read_plan(whole)
     settings = training._with_encoder(plan.settings, load_model(whole).encoder)
-    stage = training._make(plan, settings, 1, None, "cpu")
+    stage = training._make(plan, settings, 1, 0, None, "cpu")
     path = whole / "stage1/checkpoint.pt"
     state = read_checkpoint(path)
     restore(stage, state, path)
@@ -322,7 +338,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 ) -> None:
     plan = training.read_plan(whole)
     settings = training._with_encoder(plan.settings, load_model(whole).encoder)
-    stage = training._make(plan, settings, 1, None, "cpu")
+    stage = training._make(plan, settings, 1, 0, None, "cpu")
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, stage)
     good = path.read_bytes()

@@ -12,20 +12,19 @@ from stackgan.models.build import build_discriminator, build_stage1, build_stage
 from stackgan.models.discriminators import Discriminator
 from stackgan.tensors import to_images
 from stackgan.training.augment import cut_out, translate
+from stackgan.training.ema import average_decay, update_average
 from stackgan.training.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     unconditional_loss,
 )
+from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import (
     Stage,
     StepBatch,
-    learning_rate,
     make_stage,
-    set_learning_rate,
     train_step,
-    update_average,
 )
 
 TINY = Architecture(
@@ -245,14 +244,33 @@ def test_pixels_alone_leave_the_discriminator_untouched() -> None:
 def test_the_average_moves_by_one_minus_its_decay() -> None:
     average, moved = build_stage1(TINY), build_stage1(TINY)
     before = state(average)["rgb.weight"]
-    update_average(average, moved, 0.75, step=10_000)
+    update_average(average, moved, 0.75)
     expected = 0.75 * before + 0.25 * moved.rgb.weight
     assert_close(state(average)["rgb.weight"], expected)
-    update_average(average, moved, 0.75, step=8)  # early on: (1 + 8) / (10 + 8), half of the way
-    assert_close(state(average)["rgb.weight"], (expected + moved.rgb.weight) / 2)
     moved.project_norm.running_mean += 4.0  # type: ignore[operator]
-    update_average(average, moved, 0.75, step=10_000)
+    update_average(average, moved, 0.75)
     assert_close(average.project_norm.running_mean, torch.ones(8 * 8 * 16))
+
+
+def test_the_average_follows_quickly_at_first() -> None:
+    settings = SETTINGS.model_copy(update={"average": 0.75})
+    assert average_decay(settings, 8, 4) == (1 + 8) / (10 + 8)
+    assert average_decay(settings, 10_000, 4) == 0.75
+
+
+def test_a_half_life_halves_an_images_share_in_so_many_images() -> None:
+    settings = SETTINGS.model_copy(update={"average_half_life": 800, "average_ramp": 0.0})
+    steps = 800 // 16
+    assert average_decay(settings, 1, 16) ** steps == pytest.approx(0.5)
+    assert average_decay(settings, 1_000_000, 16) == average_decay(settings, 1, 16)
+
+
+def test_the_half_life_is_no_more_than_the_ramps_share_of_the_images_so_far() -> None:
+    settings = SETTINGS.model_copy(update={"average_half_life": 800, "average_ramp": 0.05})
+    at_least_ten_steps = average_decay(settings, 1, 16)
+    assert at_least_ten_steps**10 == pytest.approx(0.5)
+    assert average_decay(settings, 400, 16) ** (0.05 * 400) == pytest.approx(0.5)
+    assert average_decay(settings, 1000, 16) ** (800 / 16) == pytest.approx(0.5)  # the bound
 
 
 def test_rates_halve_at_the_epoch_and_decay_to_a_hundredth() -> None:

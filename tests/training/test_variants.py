@@ -19,7 +19,8 @@ from stackgan.training.losses import (
     heads_together,
 )
 from stackgan.training.prepare import in_steps
-from stackgan.training.steps import Stage, StepBatch, make_stage, set_learning_rate, train_step
+from stackgan.training.schedule import set_learning_rate
+from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 from stackgan.training.variants import batch_statistics, kl_of, text_of, weigh, wrong_answer
 
 SIZES = {

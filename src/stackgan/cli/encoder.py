@@ -63,6 +63,12 @@ def train(
         int,
         typer.Option("--image-px", min=16, max=1024, help="Photographs are shrunk to this side."),
     ] = 64,
+    wordings_share: Annotated[
+        float,
+        typer.Option(
+            "--wordings-share", min=0, max=1, help="Share of wordings as people type them."
+        ),
+    ] = 0.0,
     precision: Annotated[
         _Precision, typer.Option(help="bf16 halves the time where the processor has it.")
     ] = _Precision.float32,
@@ -90,6 +96,7 @@ def train(
         objective=objective.value,
         precision=precision.value,
         image_px=image_px,
+        wordings_share=wordings_share,
         seed=seed,
         name=name or f"char-cnn-rnn-{data}",
     )
@@ -101,6 +108,7 @@ def train(
             [example.class_name for example in examples],
             images,
             settings,
+            subjects=[example.subject for example in examples],
             progress=progress,
         )
     file = encoder.save(out)
@@ -168,9 +176,9 @@ def caption(
     from stackgan.data import read_examples
     from stackgan.encoders import find_encoder
     from stackgan.errors import InputError
+    from stackgan.joint import JointEmbedding
     from stackgan.text import CharCnnRnn
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
-    from stackgan.training.joint import JointEmbedding
 
     examples = read_examples(source, source_root, "train")
     paths = photographs(root)

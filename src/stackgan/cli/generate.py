@@ -21,7 +21,6 @@ from stackgan.cli.options import (
 from stackgan.cli.progress import bar
 
 if TYPE_CHECKING:
-    from stackgan.pipeline import StackGAN
     from stackgan.result import Result
 
 
@@ -59,8 +58,22 @@ def command(
         bool, typer.Option("--sketches", help="The Stage-I sketch beside each picture.")
     ] = False,
     truncation: Annotated[
-        float, typer.Option("--truncation", min=0.0, help="Under 1: safer and less varied.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--truncation",
+            min=0.0,
+            help="Under 1: safer and less varied. Without it the model's own, else 1.",
+        ),
+    ] = None,
+    best_of: Annotated[
+        int,
+        typer.Option(
+            "--best-of",
+            metavar="N",
+            min=1,
+            help="Draw N for each picture, keep the one that fits best: of seeds SEED + i N ...",
+        ),
+    ] = 1,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -87,29 +100,13 @@ def command(
     from stackgan.pipeline import StackGAN
 
     network = StackGAN.from_pretrained(model, device, encoder)
-    warn_of(network, [plain(caption).strip() for caption in asked])
+    remarks = network.remarks(asked, num_images, truncation, best_of)
+    for sentence in remarks:
+        warn(sentence)
     with bar("drawing") as progress:
-        result = network(asked, num_images, seed, stage, truncation, progress)
+        result = network(asked, num_images, seed, stage, truncation, best_of, progress)
     paths = save(result, out, one_file, sketches)
-    answer("\n".join(str(path) for path in paths), description(result, paths), json)
-
-
-def warn_of(network: StackGAN, captions: list[str]) -> None:
-    """One sentence where captions share no word with the training, one where they are cut."""
-    model = f"the model {network.name!r}"
-    if unknown := network.unknown(captions):
-        warn(f"{model} knows no word of {_first(unknown)}: what it draws is arbitrary")
-    if cut := network.cut(captions):
-        read = getattr(network.encoder, "length", 0)
-        warn(f"{model} reads {read} characters of a caption, so {_first(cut)} is cut")
-
-
-def _first(captions: list[str]) -> str:
-    """The first caption, shortened, and how many others there are."""
-    first = captions[0] if len(captions[0]) <= 60 else f"{captions[0][:57]}..."
-    others = len(dict.fromkeys(captions)) - 1
-    more = f" (and {others:,} {'other' if others == 1 else 'others'})" if others else ""
-    return f"{first!r}{more}"
+    answer("\n".join(str(path) for path in paths), description(result, paths, remarks), json)
 
 
 def save(result: Result, out: Path | None, one_file: bool, sketches: bool) -> list[Path]:
@@ -124,12 +121,14 @@ def save(result: Result, out: Path | None, one_file: bool, sketches: bool) -> li
     return [out]
 
 
-def description(result: Result, paths: list[Path]) -> dict[str, Any]:
-    """The answer for a program: each picture's caption, seed and file."""
+def description(result: Result, paths: list[Path], remarks: list[str]) -> dict[str, Any]:
+    """The answer for a program: each picture's caption, seed and file, and what was remarked."""
     files = paths if len(paths) == len(result) else paths * len(result)
     return {
         "model": result.model,
         "version": result.version,
+        "truncation": result.truncation,
+        "best_of": result.best_of,
         "pictures": [
             {
                 "caption": result.captions[i],
@@ -139,4 +138,5 @@ def description(result: Result, paths: list[Path]) -> dict[str, Any]:
             }
             for i in range(len(result))
         ],
+        "remarks": remarks,
     }

@@ -106,7 +106,7 @@ def _checkpoint(file: Path) -> dict[str, Any]:
 
 
 def _model(path: str) -> dict[str, Any]:
-    from stackgan.hub import find_model, model_name, read_config
+    from stackgan.hub import find_model, model_name, read_config, read_truncation
 
     folder = Path(path).expanduser()
     try:
@@ -120,7 +120,8 @@ def _model(path: str) -> dict[str, Any]:
         "kind": "run folder" if (Path(path) / "model").is_dir() else "model folder",
         "path": str(folder),
         "name": config.get("name") or model_name(folder),
-        **{k: v for k, v in config.items() if k not in {"name", "files"}},
+        **{k: v for k, v in config.items() if k not in {"name", "files", "sampling"}},
+        "sampling": {"truncation": read_truncation(config)},
         "files": {name: entry.get("bytes") for name, entry in config["files"].items()},
         "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
     }

@@ -45,14 +45,13 @@ def command(
 
     path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
     network = StackGAN.from_pretrained(model, device, encoder)
-    for caption in network.unknown([first, last]):
-        warn(f"the model {network.name!r} knows no word of {caption!r}: what it draws is arbitrary")
+    for sentence in network.remarks([first, last]):
+        warn(sentence)
     result = network.interpolate(first, last, steps, seed)
     fields = {
         "caption": f"{first} -> {last}",
         "seed": "none" if seed is None else str(seed),
-        "model": result.model,
-        "version": result.version,
+        **result.common_fields(),
     }
     save_png(result.row(), path, fields)
     answer(str(path), {"file": str(path), "steps": steps, **fields}, json)

@@ -26,6 +26,8 @@ class _Bar:
     def __init__(self, label: str, start: float) -> None:
         self.label = label
         self.start = self.told = start
+        self.first: tuple[int, float] | None = None
+        """What was done at the first call, and when: resumed work has done much before it."""
         self.shown: Progress | None = None
         self.task: TaskID | None = None
 
@@ -42,10 +44,12 @@ class _Bar:
 
     def _tell(self, done: int, total: int) -> None:
         now = time.monotonic()
+        self.first = self.first or (done, now)
         if now - self.told < LINE_EVERY_S:
             return
         self.told = now
-        rate = done / max(now - self.start, 1e-9)
+        before, since = self.first
+        rate = (done - before) / max(now - since, 1e-9)
         left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
         print(f"{self.label}: {done}/{total}, {rate:.3g}/s{left}", file=sys.stderr, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,7 +16,8 @@ from stackgan.errors import InputError
 
 if TYPE_CHECKING:
     from stackgan.config import Settings
-    from stackgan.training.run import Plan
+    from stackgan.training.budget import Budget
+    from stackgan.training.plan import Plan
 
 STAGES = {"1": (1,), "2": (2,), "both": (1, 2)}
 
@@ -50,6 +52,14 @@ def command(
         list[str] | None,
         typer.Option("--set", help="One setting, such as stage1.steps=4000; may be repeated."),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Plan all trainings into 20m, 1h or 1h30m on this machine: measured first, told "
+            "before it starts.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
@@ -58,8 +68,11 @@ def command(
     json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
+    from dataclasses import replace
+
     from stackgan.pipeline import choose_device
     from stackgan.training import run as training
+    from stackgan.training.plan import read_plan
 
     where = str(choose_device(device))
     if resume:
@@ -68,15 +81,22 @@ def command(
             raise InputError(
                 f"--resume goes on with the settings in {run / 'settings.json'}; give only --run"
             )
-        plan = training.read_plan(run)
+        if budget is not None:
+            raise InputError(
+                "--budget is for a new run: with --resume the run keeps its own plan; leave it out"
+            )
+        plan = read_plan(run)
     else:
         settings = _settings(data, preset, config, assign, init_from)
         plan = _plan(settings, data, root, option, stage, encoder, stage1, init_from)
+        plan = replace(plan, budget=_budget(budget, config, assign))
     if dry_run:
-        _estimate(plan, where, json_wanted)
+        _estimate(run, plan, where, json_wanted)
         return
     if not resume:
-        training.begin(run, plan)
+        if budget is not None:
+            _say("measuring")
+        plan = training.begin(run, plan, device=where, say=_say)
     with _Bars() as bars:
         folder = training.train(run, plan, device=where, say=_say, progress=bars)
     answer(f"{folder}", {"model": str(folder)}, json_wanted)
@@ -124,7 +144,7 @@ def _plan(
 ) -> Plan:
     """The plan of a new run; what it names stays found from any folder."""
     from stackgan.data.readers import reader
-    from stackgan.training.run import Plan
+    from stackgan.training.plan import Plan
 
     if data is None or root is None:
         raise InputError("train needs --data NAME and --root DIR; `stackgan data list` shows names")
@@ -143,6 +163,18 @@ def _plan(
         init_from=_found(init_from),
         options=reader_options(option or []),
     )
+
+
+def _budget(text: str | None, config: Path | None, assign: list[str] | None) -> Budget | None:
+    """The time of ``--budget``; refused beside settings that say what it would plan."""
+    from stackgan.config import given_settings
+    from stackgan.training.budget import CADENCE, Budget, parse_budget, refuse_planned
+
+    if text is None:
+        return None
+    seconds, given = parse_budget(text), given_settings(config, assign)
+    refuse_planned(given)
+    return Budget(seconds, kept=tuple(name for name in CADENCE if name in given))
 
 
 def reader_options(words: list[str]) -> dict[str, int | float | str]:
@@ -164,9 +196,12 @@ def _found(name: str | None) -> str | None:
     return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
 
 
-def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
-    """Answer with what the run would read and cost, measured on a few small steps."""
-    from stackgan.training.estimate import estimate_stage
+def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
+    """Answer with what the run would read and cost, measured on a few steps.
+
+    In words the settings come at once: they are known before anything is measured.
+    """
+    from stackgan.training.planning import draft
     from stackgan.training.prepare import in_steps
     from stackgan.training.run import check
 
@@ -175,24 +210,59 @@ def _estimate(plan: Plan, device: str, json_wanted: bool) -> None:
         "photographs": len(examples),
         "captions": sum(len(example.captions) for example in examples),
     }
-    settled, costs = plan.settings, {}
+    settled = plan.settings
     for number in plan.stages:
         batch = getattr(plan.settings, f"stage{number}").batch_size
         settled = in_steps(settled, number, max(1, len(examples) // batch))
-        costs[f"stage{number}"] = estimate_stage(settled, number, device)
     settings = settled.model_dump(mode="json")
-    lines = [f"{name} = {value}" for name, value in _flat(settings)]
+    if not json_wanted:
+        _print_settings(settings, found, planned=plan.budget is not None)
+    _say("measuring")
+    if plan.budget is None:
+        lines, told = _costs(plan, settled, device)
+    else:
+        lines, told = _planned(draft(run, plan, examples, device))
+    answer("\n".join(lines), {"settings": settings, "data": found, **told}, json_wanted)
+
+
+def _print_settings(settings: dict[str, Any], found: dict[str, int], *, planned: bool) -> None:
+    """Settings and data in words, at once; without those that are planned and told later."""
+    from stackgan.training.budget import is_planned
+
+    flat = [each for each in _flat(settings) if not (planned and is_planned(each[0]))]
+    lines = [f"{name} = {value}" for name, value in flat]
     lines.append(
         f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"
     )
-    for name, cost in costs.items():
-        lines.append(
-            f"{name}: generator {cost['generator'] / 1e6:.2f}M and discriminator "
-            f"{cost['discriminator'] / 1e6:.2f}M weights, {cost['steps']} steps of about "
-            f"{cost['step_s']:.2f} s = {cost['hours']:.1f} hours, "
-            f"{cost['memory_bytes'] / 2**30:.1f} GiB of memory on {device}"
-        )
-    answer("\n".join(lines), {"settings": settings, "data": found, **costs}, json_wanted)
+    answer("\n".join(lines), {}, False)
+    sys.stdout.flush()
+
+
+def _costs(plan: Plan, settings: Settings, device: str) -> tuple[list[str], dict[str, Any]]:
+    """What each stage would cost, in words and as values."""
+    from stackgan.training.estimate import estimate_stage
+
+    costs = {f"stage{n}": estimate_stage(settings, n, device) for n in plan.stages}
+    lines = [
+        f"{name}: generator {cost['generator'] / 1e6:.2f}M and discriminator "
+        f"{cost['discriminator'] / 1e6:.2f}M weights, {cost['steps']} steps of about "
+        f"{cost['step_s']:.2f} s = {cost['hours']:.1f} hours, "
+        f"{cost['memory_bytes'] / 2**30:.1f} GiB of memory on {device}"
+        for name, cost in costs.items()
+    ]
+    return lines, costs
+
+
+def _planned(plan: Plan) -> tuple[list[str], dict[str, Any]]:
+    """The settings that fill a budget and its table, in words and as values."""
+    from stackgan.training.budget import is_planned, rows, table
+
+    if plan.budget is None:
+        return [], {}
+    settings = plan.settings.model_dump(mode="json")
+    lines = [f"{name} = {value}" for name, value in _flat(settings) if is_planned(name)]
+    lines.append(table(plan.budget, plan.settings))
+    return lines, {"settings": settings, "budget": rows(plan.budget, plan.settings)}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -207,8 +277,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _say(sentence: str) -> None:
-    import sys
-
     print(f"stackgan: {sentence}", file=sys.stderr)
 
 

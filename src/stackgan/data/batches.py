@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +25,20 @@ class Batch(NamedTuple):
     wrong_embedding: Embedding  # of a caption of an example of another class
     indices: torch.Tensor  # int64 [B], places of the examples
     wrong_pixels: Pixels | None = None  # of other examples, where they make the wrong pairs
+    labels: torch.Tensor | None = None  # int64 [B], the examples' classes by number
+
+
+class Typed(NamedTuple):
+    """Wordings as people type them, which stand in for a share of the captions."""
+
+    share: float
+    """Of the captions drawn."""
+    rows: Sequence[tuple[int, ...]]
+    """For each example the rows of the embeddings that are its wordings."""
+    words: Mapping[int, frozenset[str]]
+    """What the wording of a row says."""
+    known: Sequence[frozenset[str]]
+    """For each example what may be said of it."""
 
 
 class Batches:
@@ -42,7 +56,8 @@ class Batches:
     caption, cropped and flipped afresh; where it is of the same class the place moves on by 100 to
     199, not checked again. ``shifted`` (PT) leaves the pairing to the training step: wrong
     embeddings are then the own ones. ``captions_per_image`` averages the embeddings of so many
-    different captions of an example (TF: 4), of all where it has fewer.
+    different captions of an example (TF: 4), of all where it has fewer. ``typed`` puts wordings
+    in place of captions, own and wrong ones; one that fits an example is never its wrong one.
 
     Paper: section 3.3, "matching-aware" pairs: real images with mismatched text embeddings.
     """
@@ -60,18 +75,27 @@ class Batches:
         flip: bool = True,
         wrong_pair: WrongPair = "caption",
         captions_per_image: int = 1,
+        typed: Typed | None = None,
     ) -> None:
         """Raise :class:`InputError` where no batch, or no wrong partner, can be drawn."""
         self.pixels, self.embeddings = pixels, embeddings
         self.batch_size, self.image_px, self.seed, self.flip = batch_size, image_px, seed, flip
         self.wrong_pair, self.captions_per_image = wrong_pair, captions_per_image
+        self.typed = typed
         self.shift_px = image_px // 16 if shift_px is None else shift_px
         self._check(caption_rows, classes)
+        named = {name for name in classes if name is not None}
+        self.class_count = len(named) if None not in classes and len(named) > 1 else 0
+        """How many classes there are to tell apart; 0 where an example has none."""
         self._rows = np.array([row for rows in caption_rows for row in rows], dtype=np.int64)
         self._row_counts = np.array([len(rows) for rows in caption_rows], dtype=np.int64)
         self._row_starts = np.cumsum(self._row_counts) - self._row_counts
         self._group_by_class(classes)
         self._own = [frozenset(rows) for rows in caption_rows]
+        if typed is not None:
+            counts = np.array([len(rows) for rows in typed.rows], dtype=np.int64)
+            self._typed_counts, self._typed_starts = counts, np.cumsum(counts) - counts
+            self._typed_rows = np.array([row for rows in typed.rows for row in rows])
         self._rows_are_shared = len(set(self._rows.tolist())) < sum(map(len, self._own))
         if wrong_pair == "caption":
             self._check_wrong_captions()
@@ -103,6 +127,7 @@ class Batches:
             wrong,
             torch.from_numpy(chosen.copy()),
             self._wrong_pixels(chosen, random) if self.wrong_pair == "image" else None,
+            torch.from_numpy(self._groups[chosen].astype(np.int64)),
         )
 
     def _embeddings(
@@ -169,27 +194,45 @@ class Batches:
     def _caption_of(
         self, examples: NDArray[np.int64], random: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Return a row of ``embeddings`` for each example, evenly from its captions."""
+        """Return a row of ``embeddings`` for each example, evenly from its captions.
+
+        Or, with the chance of ``typed``, evenly from its wordings.
+        """
         caption = random.integers(0, self._row_counts[examples])
-        return np.asarray(self._rows[self._row_starts[examples] + caption])
+        rows = np.asarray(self._rows[self._row_starts[examples] + caption])
+        if self.typed is None:
+            return rows
+        replaced = random.random(len(examples)) < self.typed.share
+        wording = random.integers(0, self._typed_counts[examples])
+        return np.where(replaced, self._typed_rows[self._typed_starts[examples] + wording], rows)
 
     def _wrong_caption(
         self, chosen: NDArray[np.int64], random: np.random.Generator
     ) -> NDArray[np.int64]:
         """Return a row of another class for each example, none of them its own."""
         rows = self._caption_of(self._partner(chosen, random), random)
-        if not self._rows_are_shared:
+        if not self._rows_are_shared and self.typed is None:
             return rows
         for place, example in enumerate(chosen):
-            own = self._own[example]
             for _ in range(100):
-                if rows[place] not in own:
+                if not self._describes(int(rows[place]), int(example)):
                     break
                 partner = self._partner(chosen[place : place + 1], random)
                 rows[place] = self._caption_of(partner, random)[0]
             else:
-                rows[place] = random.choice(self._wrong_rows(int(example)))
+                wrong = self._wrong_rows(int(example))
+                apart = [row for row in wrong if not self._describes(row, int(example))]
+                rows[place] = random.choice(apart or wrong)
         return rows
+
+    def _describes(self, row: int, example: int) -> bool:
+        """Whether a row may be said of an example: one of its captions, or a wording that fits."""
+        if row in self._own[example]:
+            return True
+        if self.typed is None or row not in self.typed.words:
+            return False
+        fits = self.typed.words[row] <= self.typed.known[example]
+        return fits or row in self.typed.rows[example]
 
     def _partner(self, chosen: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
         """Return an example of another group for each, all such examples equally likely."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -64,17 +64,44 @@ def prepare_cache(
         raise InputError(f"fit {fit!r} is unknown; {nearest(fit, list(get_args(Fit)))}")
     if not examples:
         raise InputError("there is no example to cache; the list of examples is empty")
-    fit = used_fit((example.box for example in examples), fit)
-    boxes = [example.box if fit.startswith("box") else None for example in examples]
-    images = [example.image for example in examples]
-    way = fit if resize == "bicubic" else f"{fit}-{resize}"
-    path = folder / f"pixels-{size_px}-{way}-{_digest(images)}.npy"
-    fingerprint = _fingerprint(images, boxes)
+    fit, boxes, images, path, fingerprint = _place(examples, size_px, folder, fit, resize)
     cache = _reopen(path, fingerprint, (len(images), size_px, size_px, 3))
     if cache is None:
         _build(path, images, boxes, size_px, fit, fingerprint, progress, resize)
         cache = PixelCache(path, np.load(path, mmap_mode="r"))
     return cache
+
+
+def find_cache(
+    examples: Sequence[Example],
+    size_px: int,
+    folder: Path,
+    fit: Fit = "crop",
+    resize: Resize = "bicubic",
+) -> PixelCache | None:
+    """The cache that :func:`prepare_cache` would open without building it; None where it would."""
+    place = _place(examples, size_px, folder, fit, resize)
+    return _reopen(place.path, place.fingerprint, (len(examples), size_px, size_px, 3))
+
+
+class _Place(NamedTuple):
+    fit: Fit
+    boxes: list[Box | None]
+    images: list[Path]
+    path: Path
+    fingerprint: str
+
+
+def _place(
+    examples: Sequence[Example], size_px: int, folder: Path, fit: Fit, resize: Resize
+) -> _Place:
+    """Where a cache lies, and of what it is."""
+    fit = used_fit((example.box for example in examples), fit)
+    boxes = [example.box if fit.startswith("box") else None for example in examples]
+    images = [example.image for example in examples]
+    way = fit if resize == "bicubic" else f"{fit}-{resize}"
+    path = folder / f"pixels-{size_px}-{way}-{_digest(images)}.npy"
+    return _Place(fit, boxes, images, path, _fingerprint(images, boxes))
 
 
 def _digest(images: Sequence[Path]) -> str:
@@ -131,7 +158,7 @@ def _build(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)
-    with _written_whole(path) as unfinished:
+    with written_whole(path) as unfinished:
         pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
         _reserve(unfinished)
         try:
@@ -143,7 +170,7 @@ def _build(
             raise DataError(f"{error}; `stackgan data check` names every such file") from error
         pixels.flush()
         _record(path).unlink(missing_ok=True)  # an old record never stands beside new pixels
-    with _written_whole(_record(path)) as unfinished:
+    with written_whole(_record(path)) as unfinished:
         recorded = {"format": FORMAT, "fingerprint": fingerprint}
         unfinished.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 
@@ -164,7 +191,7 @@ def _reserve(path: Path) -> None:
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
     for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
         if not _is_running(int(left_over.name.split(".")[-3])):

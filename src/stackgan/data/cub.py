@@ -26,6 +26,7 @@ from stackgan.data.examples import (
     check_root,
     check_split,
     read_lines,
+    readable,
 )
 from stackgan.data.images import image_faults, upright_size
 from stackgan.data.missing import check_missing, missing_faults, on_disk, require
@@ -98,7 +99,8 @@ def read(root: Path, split: Split = "train", missing: str = "refuse") -> list[Ex
             )
         if captions:
             class_name = name.split("/")[0]
-            examples.append(Example(birds.images / name, captions, class_name, birds.boxes[name]))
+            box, subject = birds.boxes[name], readable(class_name)
+            examples.append(Example(birds.images / name, captions, class_name, box, subject))
     if not examples:
         raise DataError(f"{root} holds no captioned photograph for the split {split!r}")
     return examples

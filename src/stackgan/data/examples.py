@@ -48,14 +48,16 @@ class Example:
     """One captioned photograph.
 
     ``captions`` holds at least one sentence, as written in the data set (stripped, never empty).
-    ``class_name`` is None where the data set has no classes. ``box`` is (left, top, width, height)
-    in pixels of the photograph, or None.
+    ``class_name`` is None where the data set has no classes; ``subject`` is the class as people
+    write it ("tiger lily"), None where its name cannot be read. ``box`` is (left, top, width,
+    height) in pixels of the photograph, or None.
     """
 
     image: Path
     captions: tuple[str, ...]
     class_name: str | None = None
     box: tuple[float, float, float, float] | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ class Fault:
     path: Path
     problem: str
     about: str | None = None
+
+
+def readable(class_name: str | None) -> str | None:
+    """A class name as people write it: "159.Black_and_white_Warbler" -> "black and white warbler".
+
+    None where that is no name: without a letter, with digits inside, or longer than six words.
+    """
+    name = re.sub(r"^\d+[._ -]+", "", class_name or "")
+    parts = re.sub(r"[_\s]+", " ", name).strip().lower().split()
+    name = " ".join(parts)
+    fits = 1 <= len(parts) <= 6 and re.search(r"[^\W\d_]", name) and not re.search(r"\d", name)
+    return name if fits else None
 
 
 def check_split(split: str) -> None:

@@ -29,6 +29,7 @@ from stackgan.data.examples import (
     check_root,
     check_split,
     read_lines,
+    readable,
 )
 from stackgan.data.images import image_faults
 from stackgan.data.metadata import METADATA_NAMES, Entry, read_metadata
@@ -66,14 +67,19 @@ def read(
     captioned = [entry for entry in entries if entry.captions]
     by_column = any(entry.split for entry in captioned)
     examples = [
-        Example(root / entry.file_name, entry.captions, entry.class_name)
+        Example(
+            root / entry.file_name,
+            entry.captions,
+            entry.class_name,
+            subject=readable(entry.class_name),
+        )
         for entry in sorted(captioned, key=lambda entry: entry.file_name)
         if split == "all" or split == _split_of(entry, by_column, test_fraction, split_seed)
     ]
     if not examples:
         raise DataError(_nothing(root, split, len(captioned), test_fraction))
     if len({example.class_name for example in examples}) == 1:  # nothing to tell it apart from
-        examples = [replace(example, class_name=None) for example in examples]
+        examples = [replace(example, class_name=None, subject=None) for example in examples]
     return examples
 
 

@@ -1,13 +1,16 @@
 """Oxford-102 flowers with the captions of Reed et al.: its usual folder, as a list of examples.
 
 ``jpg/image_NNNNN.jpg``, ``text_c10/class_NNNNN/image_NNNNN.txt`` (a caption a line) and the class
-lists ``trainvalclasses.txt`` (split ``train``) and ``testclasses.txt`` (split ``test``).
+lists ``trainvalclasses.txt`` (split ``train``) and ``testclasses.txt`` (split ``test``). Where
+``cat_to_name.json`` lies beside them ({"74": "rose"}), examples have their flowers' names.
 
 Paper: section 4.1, 82 classes for training and 20 for testing, no class in both.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from stackgan.data.examples import (
@@ -17,12 +20,15 @@ from stackgan.data.examples import (
     Split,
     check_root,
     check_split,
+    plain,
     read_lines,
+    read_text,
 )
 from stackgan.data.images import image_faults
 from stackgan.errors import DataError
 
 CLASS_LISTS = {"train": "trainvalclasses.txt", "test": "testclasses.txt"}
+NAMES = "cat_to_name.json"
 
 
 def read(root: Path, split: Split = "train") -> list[Example]:
@@ -35,6 +41,7 @@ def read(root: Path, split: Split = "train") -> list[Example]:
     check_split(split)
     _check_layout(root)
     photographs = {path.name for path in (root / "jpg").iterdir()}
+    names = _names(root)
     examples = []
     for class_name in sorted(_classes(root, split)):
         for text in sorted((root / "text_c10" / class_name).glob("image_*.txt")):
@@ -46,7 +53,7 @@ def read(root: Path, split: Split = "train") -> list[Example]:
                     f"{text} {what}; `stackgan data check oxford102 --root {root}` names every "
                     "such file"
                 )
-            examples.append(Example(image, captions, class_name))
+            examples.append(Example(image, captions, class_name, subject=names.get(class_name)))
     if not examples:
         raise DataError(f"{root} holds no captioned photograph for the split {split!r}")
     return sorted(examples, key=lambda example: example.image.name)
@@ -71,7 +78,7 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     damaged = image_faults(photographs, progress)
     broken = {fault.path for fault in damaged}
     usable, text_faults = _text_faults(root, listed, set(photographs), broken)
-    return usable, found + text_faults + damaged
+    return usable, found + _name_faults(root, listed) + text_faults + damaged
 
 
 def _text_faults(
@@ -105,6 +112,33 @@ def _check_layout(root: Path) -> None:
                 f"{root} is not an Oxford-102 folder: {name} is missing; expected jpg/, text_c10/, "
                 "trainvalclasses.txt and testclasses.txt"
             )
+
+
+def _names(root: Path) -> dict[str, str]:
+    """Folder of a class -> the flower's name, of ``cat_to_name.json``; empty without that file."""
+    path = root / NAMES
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(read_text(path))
+        names = {f"class_{int(key):05}": plain(name).strip() for key, name in found.items()}
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        names = {"": ""}
+    if not all(names.values()):
+        raise DataError(f'{path} holds no names of classes; expected {{"1": "pink primrose"}}')
+    return names
+
+
+def _name_faults(root: Path, listed: Iterable[str]) -> list[Fault]:
+    """A damaged ``cat_to_name.json``, or the classes that it leaves without a name."""
+    path = root / NAMES
+    try:
+        names = _names(root)
+    except DataError as error:
+        return [Fault(path, str(error).removeprefix(f"{path} "))]
+    if not path.is_file():
+        return []
+    return [Fault(path, f"does not name {each}") for each in listed if each not in names]
 
 
 def _classes(root: Path, split: Split) -> set[str]:

@@ -93,7 +93,9 @@ def evaluate(
     _check_pairs(metrics, len(chosen), len(captions))
     parts = _Parts(progress, 1 + 2 * any(name != "swd" for name in metrics))
     seeds = [seed + place for place in range(len(captions))]
-    pixels = model.generate_pixels(captions, seeds, stage=stage, progress=parts.next())
+    pixels = model.generate_pixels(
+        captions, seeds, stage=stage, truncation=1.0, progress=parts.next()
+    )
     fit = used_fit((example.box for example in chosen), fit)
     photographs = read_pixels(chosen, pixels.shape[-1], fit)
     scores: dict[str, Score] = {}

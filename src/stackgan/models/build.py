@@ -55,6 +55,7 @@ def build_stage2(architecture: Architecture) -> Stage2Generator:
         standardised=a.text_input == "standardised",
         text=a.stage2_text,
         first_bias=a.biases == "first",
+        strengths=a.sketch_strengths,
     )
     return _arranged(generator, architecture)
 
@@ -70,7 +71,7 @@ def build_discriminator(architecture: Architecture, stage: Literal[1, 2]) -> Dis
         a.embedding_dim,
         a.condition_dim if a.discriminator_text == "mean" else a.text_dim,
         a.stage1_discriminator_width if first else a.stage2_discriminator_width,
-        image_px=a.stage1_px if stage == 1 else a.image_px,
+        image_px=a.stage1_px if stage == 1 else a.crops_px or a.image_px,
         normalisation=a.normalisation if first else a.stage2_normalisation or a.normalisation,
         unconditional=alone,
         patches=a.patches and not first,

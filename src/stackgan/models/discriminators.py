@@ -109,6 +109,7 @@ class Discriminator(Arranged):
         if bottleneck:  # it adds before it activates
             compress = [*compress[:-1], BottleneckBlock(channels, channels // 4, 0.2)]
         self.compress = nn.Sequential(*compress)
+        self.channels = channels
         self.deviation = MinibatchDeviation() if minibatch_deviation else None
         channels += int(minibatch_deviation)
         self.standard = (

@@ -15,7 +15,7 @@ from stackgan.models.conditioning import ConditioningAugmentation, ConditioningK
 from stackgan.models.replicated import JoinConv
 from stackgan.models.small_maps import Conv2d
 from stackgan.models.stage1 import Generated
-from stackgan.tensors import Condition, Embedding, Images, Resized
+from stackgan.tensors import Condition, Embedding, Images, Resized, Strengths
 
 OutputKind = Literal["rgb", "residual"]
 
@@ -46,9 +46,11 @@ class Stage2Generator(Arranged):
         standardised: bool = False,
         text: bool = True,
         first_bias: bool = True,
+        strengths: bool = False,
     ) -> None:
         super().__init__()
         self.image_px = image_px
+        self.strengths = strengths
         self.output = output
         self.condition_dim = condition_dim
         self.conditioning = (
@@ -58,7 +60,7 @@ class Stage2Generator(Arranged):
         )
         self.encode = nn.ModuleList(
             [
-                _down(3, width, 3, 1, norm=False, bias=first_bias),
+                _down(5 if strengths else 3, width, 3, 1, norm=False, bias=first_bias),
                 _down(width, 2 * width, 4, 2),
                 _down(2 * width, 4 * width, 4, 2),
             ]
@@ -82,19 +84,26 @@ class Stage2Generator(Arranged):
             nn.init.zeros_(self.rgb.weight)
 
     def forward(
-        self, sketches: Images, embedding: Embedding, eps: Condition | None = None
+        self,
+        sketches: Images,
+        embedding: Embedding,
+        eps: Condition | None = None,
+        strengths: Strengths | None = None,
     ) -> Generated:
         """Refine one picture for each row.
 
         Args:
-            sketches: [B, 3, 64, 64] in [-1, 1].
+            sketches: [B, 3, 64, 64] in [-1, 1], or crops of sketches.
             embedding: [B, E]; eps: [B, C] or None as in Stage-I.
+            strengths: how much noise and blur the sketches carry, each from 0 (none) to 1 (as much
+                as in training); None: none. Read where the network was built with ``strengths``.
 
         Returns:
-            images [B, 3, P, P] in [-1, 1], P = ``image_px``, and the Gaussian over conditions
-            (None where the network was built without ``text``: the paper's ablation).
+            images [B, 3, P, P] in [-1, 1], P = ``image_px`` (of crops as many times their side),
+            and the Gaussian over conditions (None where the network was built without ``text``:
+            the paper's ablation).
         """
-        x = early = self.encode[0](sketches)
+        x = early = self.encode[0](self._told(sketches, strengths))
         for down in list(self.encode)[1:]:
             x = down(x)
         gaussian = condition = None
@@ -110,7 +119,17 @@ class Stage2Generator(Arranged):
         painted = self.through(self._paint, x, large=True)
         if self.output == "rgb":
             return Generated(painted, gaussian)
-        return Generated(clip(enlarge(sketches, self.image_px) + painted), gaussian)
+        return Generated(clip(enlarge(sketches, painted.shape[-1]) + painted), gaussian)
+
+    def _told(self, sketches: Images, strengths: Strengths | None) -> Tensor:
+        """The sketches, with a plane for each strength where the network reads them."""
+        if not self.strengths:
+            return sketches
+        batch, _, height, width = sketches.shape
+        if strengths is None:
+            strengths = sketches.new_zeros(batch, 2)
+        planes = strengths.to(sketches)[:, :, None, None].expand(-1, -1, height, width)
+        return torch.cat([sketches, planes], 1).contiguous(memory_format=self.layout)
 
     def _paint(self, x: Tensor) -> Tensor:
         """From 64x64 maps to what is painted, [B, 3, P, P], float32: most of the memory."""

@@ -33,8 +33,9 @@ __all__ = [
 class TextEncoder(Protocol):
     """What the rest of the package knows of a text encoder.
 
-    Where there is more, it is used: ``vocabulary`` (the words it knows), ``source`` (the name or
-    path it was loaded from), ``save`` with ``file_bytes`` (it can travel in a model folder).
+    Where there is more, it is used: ``vocabulary`` (the words it knows), ``length`` (the characters
+    it reads), ``any_caption`` (False where it reads listed ones only), ``source`` (the name or path
+    it was loaded from), ``save`` with ``file_bytes`` (it can travel in a model folder).
     """
 
     @property

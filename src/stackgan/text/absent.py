@@ -13,6 +13,7 @@ class Absent:
 
     name = "none"
     sha256 = ""
+    any_caption = False
 
     def __init__(self, dim: int) -> None:
         self.dim = dim

@@ -24,11 +24,12 @@ _SPACE = _NUMBER[" "]
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
-def numbers(captions: Sequence[str], length: int = LENGTH) -> Tensor:
+def numbers(captions: Sequence[str], length: int = LENGTH, pad: int | Sequence[int] = 0) -> Tensor:
     """Return int64 [B, length]: each character's place in :data:`ALPHABET`, lower-cased.
 
-    Unknown characters are read as a space, a caption is cut after ``length`` characters, and the
-    places after its end hold ``len(ALPHABET)``, which stands for no character at all (zeros).
+    Unknown characters are read as a space, ``pad`` spaces (of all, or of each) stand in front, and
+    a caption is cut after ``length`` characters with them. The places after its end hold
+    ``len(ALPHABET)``, which stands for no character at all (zeros).
 
     Raises:
         InputError: a caption is not a string or has no character but white space.
@@ -37,7 +38,9 @@ def numbers(captions: Sequence[str], length: int = LENGTH) -> Tensor:
     for row, caption in enumerate(captions):
         if not isinstance(caption, str) or not caption.strip():
             raise InputError(f"caption {row + 1} is {caption!r}, expected a sentence")
-        read = [_NUMBER.get(character, _SPACE) for character in caption.lower()[:length]]
+        before = pad if isinstance(pad, int) else pad[row]
+        read = [_SPACE] * before
+        read += [_NUMBER.get(character, _SPACE) for character in caption.lower()[: length - before]]
         rows[row, : len(read)] = torch.tensor(read)
     return rows
 

@@ -1,16 +1,68 @@
-"""Captions as an encoder is given them, and as lists of them stand in files."""
+"""Captions as an encoder is given them, what their words are, and lists of them in files."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stackgan.errors import InputError
+from stackgan.text.alphabet import words
 
 KEYS = ("captions", "caption", "text")
 """Where a line of a .jsonl file has its caption or its list of captions."""
+
+_NEGATIONS = "no not without never none neither nor isn't aren't doesn't don't hasn't haven't"
+_FUNCTION_WORDS = """
+    a an the this that these those it its it's there here which who whose what
+    of in on at by with from for to into onto over under near beside between around and or but as
+    is are was were be been being has have had having do does can could will would should may
+    i me my we our us you your he his she her they their them
+    one two three four five six seven eight nine ten some several many few single
+    very really quite rather just so too also
+    please draw paint show make give create generate want like need
+    photo photos photograph photographs picture pictures image images
+"""
+_TELLING = "red yellow white purple pink orange blue black brown green petals wings beak long round"
+
+NEGATIONS = frozenset(_NEGATIONS.split())
+FUNCTION_WORDS = NEGATIONS | frozenset(_FUNCTION_WORDS.split())
+"""Words that say nothing of what is to be seen, or what no model here obeys (numbers)."""
+
+
+class Reading(NamedTuple):
+    """The words of a caption, by what an encoder can make of them."""
+
+    plain: list[str]
+    """Function words, in order, negations left out."""
+    telling: list[str]
+    """The others: what is to be seen."""
+    unknown: list[str]
+    """Those of the others that the vocabulary has not."""
+    negations: list[str]
+
+
+def read_words(caption: str, vocabulary: Collection[str]) -> Reading:
+    """Sort the words of a caption; digits and signs are none."""
+    found = words(caption)
+    telling = [word for word in found if word not in FUNCTION_WORDS]
+    return Reading(
+        [word for word in found if word in FUNCTION_WORDS and word not in NEGATIONS],
+        telling,
+        [word for word in telling if word not in vocabulary],
+        [word for word in found if word in NEGATIONS],
+    )
+
+
+def known_examples(vocabulary: Collection[str], count: int = 5) -> list[str]:
+    """Some words that the vocabulary has, colours first."""
+    found = [word for word in _TELLING.split() if word in vocabulary]
+    if len(found) < count:
+        rest = sorted(set(vocabulary) - FUNCTION_WORDS - set(found), key=lambda w: (len(w) < 4, w))
+        found += rest[: count - len(found)]
+    return found[:count]
 
 
 def check_captions(captions: Sequence[str]) -> None:

@@ -143,7 +143,13 @@ class CharCnnRnn(nn.Module):
 
     Parameter names are those of the published weights. ``vocabulary`` holds the words of the
     captions it was trained on, ``extra`` the tensors that travel in its file beside its own (the
-    image side of the joint embedding), ``notes`` further strings of the file's metadata.
+    image side of the joint embedding), ``notes`` further strings of the file's metadata, ``pad``
+    how many spaces it reads before a caption.
+
+    Differs: encoders that are trained here read ``pad`` spaces before a caption because without,
+    as in the published ones (whose ``pad`` is 0), its first character lies in one window of the
+    first convolution and the first word counts for little: of "red flower" they hardly read "red"
+    (``encoder.pad``).
     """
 
     def __init__(
@@ -154,6 +160,7 @@ class CharCnnRnn(nn.Module):
         vocabulary: Iterable[str] = (),
         extra: Mapping[str, Tensor] | None = None,
         notes: Mapping[str, str] | None = None,
+        pad: int = 0,
     ) -> None:
         super().__init__()
         self.sizes = sizes = sizes or Sizes()
@@ -163,7 +170,8 @@ class CharCnnRnn(nn.Module):
         self.notes = dict(notes or {})
         self.file_dtype = torch.bfloat16
         self.source: str | None = None
-        self.length = LENGTH
+        self.pad = pad
+        self.length = LENGTH - pad  # characters read of a caption
         self.conv1 = nn.Conv1d(len(ALPHABET), sizes.conv1, 4)
         self.conv2 = nn.Conv1d(sizes.conv1, sizes.conv2, 4)
         self.conv3 = nn.Conv1d(sizes.conv2, sizes.hidden, 4)
@@ -230,11 +238,15 @@ class CharCnnRnn(nn.Module):
 
         return inputs.then(4, 1, layer)
 
+    def numbers(self, captions: Sequence[str]) -> Tensor:
+        """What :meth:`forward` takes of captions, int64 [B, 201], the spaces before them too."""
+        return numbers(captions, pad=self.pad)
+
     @torch.inference_mode()
     def _encode(self, captions: Sequence[str], batch_size: int) -> Tensor:
         device = self.conv1.weight.device
         parts = [
-            self(numbers(captions[start : start + batch_size]).to(device)).float()
+            self(self.numbers(captions[start : start + batch_size]).to(device)).float()
             for start in range(0, len(captions), batch_size)
         ]
         return torch.cat(parts) if parts else torch.empty(0, self.dim, device=device)
@@ -272,6 +284,7 @@ class CharCnnRnn(nn.Module):
             "length": str(LENGTH),
             "sizes": json.dumps(asdict(self.sizes)),
             "vocabulary": json.dumps(sorted(self.vocabulary), ensure_ascii=False),
+            **({"pad": str(self.pad)} if self.pad else {}),
         }
 
     def save(self, path: Path, dtype: torch.dtype | None = None) -> Path:
@@ -338,6 +351,7 @@ class CharCnnRnn(nn.Module):
             found = dict(json.loads(metadata["sizes"]))
             vocabulary = [str(word) for word in json.loads(metadata["vocabulary"])]
             name, alphabet, length = (metadata[key] for key in ("name", "alphabet", "length"))
+            pad = int(metadata.get("pad", "0"))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{file}: the metadata of this encoder is damaged: {error}") from None
         sizes = _sizes(file, found)
@@ -346,10 +360,14 @@ class CharCnnRnn(nn.Module):
                 f"{file} reads {len(alphabet)} characters to {length}, "
                 f"expected the published {len(ALPHABET)} to {LENGTH}"
             )
-        known = {"format", "kind", "name", "alphabet", "length", "sizes", "vocabulary"}
+        if not 0 <= pad <= LENGTH // 2:
+            raise ModelError(
+                f"{file} reads {pad} spaces before a caption, expected 0 to {LENGTH // 2}"
+            )
+        known = {"format", "kind", "name", "alphabet", "length", "sizes", "vocabulary", "pad"}
         notes = {key: value for key, value in metadata.items() if key not in known}
         with torch.device("meta"):
-            encoder = cls(sizes, name=name, vocabulary=vocabulary, notes=notes)
+            encoder = cls(sizes, name=name, vocabulary=vocabulary, notes=notes, pad=pad)
         return encoder
 
 

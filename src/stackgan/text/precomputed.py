@@ -36,6 +36,8 @@ class Precomputed:
     the file may then be given that encoder, and draws captions that the file has not.
     """
 
+    any_caption = False
+
     def __init__(
         self,
         captions: Sequence[str],

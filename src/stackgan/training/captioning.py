@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress
 from stackgan.errors import InputError, nearest
-from stackgan.training.joint import JointEmbedding, nearest_captions
+from stackgan.joint import JointEmbedding
+from stackgan.training.joint import nearest_captions
 
 
 @dataclass(frozen=True)

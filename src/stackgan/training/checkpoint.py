@@ -34,6 +34,7 @@ def save_checkpoint(path: Path, stage: Stage, **more: Any) -> None:
         "discriminator_optimizer": stage.discriminator_optimizer.state_dict(),
         "average": None if stage.average is None else stage.average.state_dict(),
         "projected": None if stage.projected is None else stage.projected.state_dict(),
+        "side_heads": None if stage.side_heads is None else stage.side_heads.state_dict(),
         "sketcher": None if stage.moving is None else stage.moving.state_dict(),
         **more,
     }
@@ -86,6 +87,10 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
             if state["projected"] is None:
                 raise KeyError("projected")
             _fill(stage.projected, state["projected"])
+        if stage.side_heads is not None:
+            if state.get("side_heads") is None:
+                raise KeyError("side_heads")
+            _fill(stage.side_heads, state["side_heads"])
         if stage.moving is not None:
             _fill(stage.moving, state["sketcher"])
         stage.generator_optimizer.load_state_dict(state["generator_optimizer"])

@@ -5,7 +5,8 @@ classes, the image features are frozen.
 Differs: Adam, a warm-up and a cosine decay instead of RMSprop because it gets further in a tenth of
 the steps; EfficientNet-Lite1 instead of GoogLeNet because its weights are in a registry package;
 the embedding also names the words of its caption (a linear head that is thrown away) because a
-network of characters learns to read several times faster, and what it read stays in the embedding.
+network of characters learns to read several times faster, and what it read stays in the embedding;
+a share of the captions shown may be wordings as people type them, because people do.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from stackgan.data.cache import prepare_cache
 from stackgan.data.crop import Fit
 from stackgan.data.examples import Example, Progress
 from stackgan.errors import InputError, NonFiniteLoss
+from stackgan.joint import SmallImageNetwork
 from stackgan.text.alphabet import numbers, words
 from stackgan.text.char_cnn_rnn import CharCnnRnn
+from stackgan.text.wordings import content, known_words, wordings_of
 from stackgan.training.encoder_settings import EncoderReport, EncoderSettings, StepReport
 from stackgan.training.joint import (
-    SmallImageNetwork,
     cached_features,
     compatibility,
     contrastive_loss,
@@ -55,7 +57,8 @@ class EncoderTraining:
 
     ``captions`` and ``classes`` belong to image i; a class of None makes the image its own class.
     ``images`` is float32 [N, V, F] (features of V views of each image) for a frozen network, or
-    uint8 [N, 3, 64, 64] pixels for ``image_network="small"``.
+    uint8 [N, 3, 64, 64] pixels for ``image_network="small"``. ``subjects`` are readable names of
+    what the images show, for the wordings of ``settings.wordings_share``.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class EncoderTraining:
         classes: Sequence[str | None],
         images: Tensor,
         settings: EncoderSettings,
+        subjects: Sequence[str | None] | None = None,
     ) -> None:
         network = settings.image_network
         if network == "small" and settings.image_px != SmallImageNetwork.image_px:
@@ -71,7 +75,8 @@ class EncoderTraining:
                 f"image_px is {settings.image_px}, "
                 f"the small network reads {SmallImageNetwork.image_px}"
             )
-        if not (len(captions) == len(classes) == len(images)):
+        subjects = subjects if subjects is not None else [None] * len(captions)
+        if not (len(captions) == len(classes) == len(images) == len(subjects)):
             raise InputError(
                 f"{len(captions)} lists of captions, {len(classes)} classes, {len(images)} images: "
                 "expected as many of each"
@@ -82,6 +87,14 @@ class EncoderTraining:
             name if name is not None else f"image {place}" for place, name in enumerate(classes)
         ]
         self.images = images
+        self.wordings: list[list[str]] = [[] for _ in captions]
+        self.known: list[frozenset[str]] = []
+        if settings.wordings_share > 0:
+            self.wordings = wordings_of(subjects, captions, settings.seed, settings.wordings)
+            self.known = [
+                known_words(subject, lines)
+                for subject, lines in zip(subjects, captions, strict=True)
+            ]
         self.random = torch.Generator().manual_seed(settings.seed)
         self._split()
         with torch.random.fork_rng(devices=[]):
@@ -109,9 +122,11 @@ class EncoderTraining:
 
     def _build(self) -> None:
         settings = self.settings
-        lines = [line for place in self.train for line in self.captions[place]]
-        seen = {word for line in lines for word in words(line)}
-        self.encoder = CharCnnRnn(settings.sizes, name=settings.name, vocabulary=seen)
+        shown = [each[place] for place in self.train for each in (self.captions, self.wordings)]
+        seen = {word for lines in shown for line in lines for word in words(line)}
+        self.encoder = CharCnnRnn(
+            settings.sizes, name=settings.name, vocabulary=seen, pad=settings.pad
+        )
         self.encoder.initialise(self.random)
         self.network = SmallImageNetwork() if settings.image_network == "small" else None
         if self.network:
@@ -146,17 +161,22 @@ class EncoderTraining:
 
     def _build_words(self) -> None:
         """The head that names words: the 512 commonest, starting from how common they are."""
-        lines = [set(words(line)) for place in self.train for line in self.captions[place]]
-        counts = Counter(word for line in lines for word in line)
-        common = sorted(counts, key=lambda word: (-counts[word], word))[:512]
+        typed = self.settings.wordings_share
+        shares: dict[str, float] = {}
+        for texts, share in ((self.captions, 1 - typed), (self.wordings, typed)):
+            lines = [set(words(line)) for place in self.train for line in texts[place]]
+            counts = Counter(word for line in lines for word in line)
+            for word, count in counts.items():
+                shares[word] = shares.get(word, 0.0) + share * (count / len(lines))
+        common = sorted(shares, key=lambda word: (-shares[word], word))[:512]
         self.word_place = {word: place for place, word in enumerate(common)}
         self.word_head: nn.Linear | None = None
         if self.settings.word_weight > 0 and common:
             self.word_head = nn.Linear(self.settings.sizes.dim, len(common))
-            share = torch.tensor([counts[word] / len(lines) for word in common])
+            usual = torch.tensor([shares[word] for word in common])
             nn.init.zeros_(self.word_head.weight)
             with torch.no_grad():
-                self.word_head.bias.copy_(torch.logit(share.clamp(1e-4, 1 - 1e-4)))
+                self.word_head.bias.copy_(torch.logit(usual.clamp(1e-4, 1 - 1e-4)))
 
     def _word_loss(self, embedding: Tensor, shown: Sequence[str]) -> Tensor:
         """Cross-entropy of every common word being in the caption, in nats, summed over words."""
@@ -187,7 +207,36 @@ class EncoderTraining:
             count = min(self.settings.batch, len(self.train))
             order = torch.randperm(len(self.train), generator=self.random)[:count].tolist()
             places = [self.train[number] for number in order]
-        return places, [self._shown(self._pick(self.captions[place])) for place in places]
+        return places, [self._text(place) for place in places]
+
+    def _text(self, place: int) -> str:
+        """A caption of an image with words dropped, or a wording of it as it is."""
+        share = self.settings.wordings_share
+        if share > 0 and float(torch.rand((), generator=self.random)) < share:
+            return self._pick(self.wordings[place])
+        return self._shown(self._pick(self.captions[place]))
+
+    def _numbers(self, shown: Sequence[str]) -> Tensor:
+        """Captions as numbers, each after its own number of spaces."""
+        pad = self.settings.pad
+        if not pad:
+            return numbers(shown)
+        low, high = pad // 2, pad + pad // 2
+        drawn = torch.randint(low, high + 1, (len(shown),), generator=self.random)
+        return numbers(shown, pad=drawn.tolist())
+
+    def _fits(self, places: Sequence[int], shown: Sequence[str]) -> Tensor | None:
+        """Which images [B] the wordings among the captions shown [B] describe beside their own."""
+        if not self.known:
+            return None
+        fits = torch.zeros(len(places), len(shown), dtype=torch.bool)
+        for column, (place, line) in enumerate(zip(places, shown, strict=True)):
+            if line in self.wordings[place]:
+                said = content(line)
+                fits[:, column] = torch.tensor(
+                    [said <= self.known[image] or line in self.wordings[image] for image in places]
+                )
+        return fits
 
     def _pick(self, options: Sequence[Option]) -> Option:
         return options[int(torch.randint(len(options), (1,), generator=self.random))]
@@ -219,16 +268,17 @@ class EncoderTraining:
         places, shown = self._draw()
         half = self.settings.precision == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            captions = self.encoder(numbers(shown)).float()
+            captions = self.encoder(self._numbers(shown)).float()
             images = self._image_side(places, training=True).float()
         scores = compatibility(images, captions, self.similarity)
+        fits = self._fits(places, shown)
         named = self.settings.word_weight * self._word_loss(captions, shown)
         if self.settings.objective == "structured":
             names = [self.classes[place] for place in places]
             known = {name: number for number, name in enumerate(sorted(set(names)))}
             chosen = torch.tensor([known[name] for name in names])
-            return structured_loss(scores, chosen) + named
-        return contrastive_loss(scores, self.log_scale.exp().clamp(max=100.0)) + named
+            return structured_loss(scores, chosen, fits=fits) + named
+        return contrastive_loss(scores, self.log_scale.exp().clamp(max=100.0), fits) + named
 
     def steps(self) -> Iterator[StepReport]:
         """Train, yielding a report a step; stopping early leaves an encoder that can be finished.
@@ -309,6 +359,7 @@ def train_encoder(
     images: Tensor,
     settings: EncoderSettings | None = None,
     *,
+    subjects: Sequence[str | None] | None = None,
     progress: Progress | None = None,
     finish_early: bool = True,
 ) -> tuple[CharCnnRnn, EncoderReport]:
@@ -318,7 +369,7 @@ def train_encoder(
     ``finish_early``, given up.
     """
     settings = settings or EncoderSettings()
-    training = EncoderTraining(captions, classes, images, settings)
+    training = EncoderTraining(captions, classes, images, settings, subjects)
     try:
         for report in training.steps():
             if progress:
@@ -367,6 +418,7 @@ def train_on_examples(
         [example.class_name for example in examples],
         image_inputs(examples, settings, cache=cache, fit=fit, progress=progress),
         settings,
+        subjects=[example.subject for example in examples],
         progress=progress,
         finish_early=finish_early,
     )

@@ -30,6 +30,13 @@ class EncoderSettings:
     """Side of the photographs shown to the image network; captioned ones are shrunk to it too."""
     word_weight: float = 0.05
     """Weight of naming the caption's words from its embedding, in nats summed over the words."""
+    wordings_share: float = 0.0
+    """Share of the captions shown that are wordings as people type them."""
+    wordings: int = 16
+    """Such wordings made of each photograph, where their share is not 0."""
+    pad: int = 8
+    """Spaces read before a caption; while it is trained from half to one and a half times as many,
+    so that words are read wherever they stand. 0: none, as published."""
     objective: Literal["structured", "contrastive"] = "structured"
     """The paper's hinge over classes, or a cross-entropy over single images."""
     image_network: ImageNetwork = "lite1"

@@ -1,4 +1,4 @@
-"""The joint embedding of captions and images: loss, image side, retrieval.
+"""The joint embedding of captions and images in training: losses, fold, features, retrieval.
 
 Paper: char-CNN-RNN (Reed et al., CVPR 2016), section 3: compatibility F(v, t) = theta(v) . phi(t).
 """
@@ -8,32 +8,32 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from stackgan.data.cache import PixelCache
 from stackgan.data.examples import Progress
-from stackgan.data.images import read_image, to_square
-from stackgan.errors import InputError, ModelError
+from stackgan.errors import InputError
 from stackgan.models.features import EfficientNetLite
 from stackgan.tensors import Scalar
-from stackgan.text.alphabet import numbers
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 
 MEAN_NORM = 10.0
 
 
-def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Scalar:
+def structured_loss(
+    scores: Tensor, classes: Tensor, margin: float = 1.0, fits: Tensor | None = None
+) -> Scalar:
     """Symmetric structured joint embedding loss, averaged over the batch.
 
     ``scores[i, j]`` is the compatibility of image i and caption j; the diagonal are the true pairs.
     For every image each caption of another class pays max(0, margin + its score - the true one),
-    for every caption each image of another class the same; pairs of the same class pay nothing.
+    for every caption each image of another class the same; pairs of the same class pay nothing, nor
+    do those that ``fits`` (bool [B, B]) says describe each other as well.
 
     Paper: char-CNN-RNN (Reed et al., CVPR 2016), section 3, equations 2 to 5.
     Differs: all violations of a batch are summed instead of the largest one, as the published
@@ -43,17 +43,25 @@ def structured_loss(scores: Tensor, classes: Tensor, margin: float = 1.0) -> Sca
     other = classes[:, None] != classes[None, :]
     by_image = (margin + scores - true[:, None]).clamp_min(0)
     by_caption = (margin + scores - true[None, :]).clamp_min(0)
+    if fits is not None:
+        other = other & ~fits
     violations: Tensor = (by_image + by_caption) * other
     return violations.sum() / scores.shape[0]
 
 
-def contrastive_loss(scores: Tensor, logit_scale: Tensor) -> Scalar:
+def contrastive_loss(scores: Tensor, logit_scale: Tensor, fits: Tensor | None = None) -> Scalar:
     """Symmetric cross-entropy over a batch of cosine ``scores`` [B, B], in nats, averaged.
+
+    Image i and caption j are left out of each other's choice where ``fits`` (bool [B, B]) says that
+    the caption describes the image as well as its own.
 
     Differs: an option beside the paper's hinge because it tells images of one class apart.
     """
     own = torch.arange(scores.shape[0], device=scores.device)
     logits = scores * logit_scale
+    if fits is not None:
+        beside = fits & ~torch.eye(len(fits), dtype=torch.bool, device=fits.device)
+        logits = logits.masked_fill(beside, float("-inf"))
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
@@ -108,7 +116,7 @@ def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
                 parameter.copy_(parameter.bfloat16())
         states = torch.cat(
             [
-                encoder.mean_state(numbers(captions[start : start + 256])).double()
+                encoder.mean_state(encoder.numbers(captions[start : start + 256])).double()
                 for start in range(0, len(captions), 256)
             ]
         )
@@ -122,32 +130,6 @@ def fold(encoder: CharCnnRnn, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         layer.weight.copy_((weight * scale).bfloat16())
         layer.bias.copy_(-(states.mean(0) @ layer.weight.double().T))
     return mean.float(), scale.float()
-
-
-class SmallImageNetwork(nn.Module):
-    """Four strided convolutions, trained along with the captions: for toy sets and bare machines.
-
-    Takes uint8 pixels [B, 3, 64, 64], gives features [B, 2048] that keep the position.
-    """
-
-    image_px = 64
-    features = 2048
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, 32, 64, 128, 128)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 4, 2, 1) for before, after in pairwise(widths)
-        )
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return non-negative features, channels x 4 x 4 flattened."""
-        x = pixels.float().sub(127.5).div(127.5)
-        for convolution in self.convolutions:
-            x = F.leaky_relu(convolution(x), 0.1)
-            x = x - x.mean((1, 2, 3), keepdim=True)
-            x = x / (x.square().mean((1, 2, 3), keepdim=True) + 1e-6).sqrt()
-        return x.flatten(1)
 
 
 def cached_features(cache: PixelCache, progress: Progress | None = None) -> Tensor:
@@ -194,72 +176,6 @@ def _keep_features(file: Path, features: Tensor, checksum: str) -> None:
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-
-
-class JointEmbedding:
-    """A trained encoder together with the image side in its file: how well do these two fit?"""
-
-    def __init__(self, encoder: CharCnnRnn) -> None:
-        """Take an encoder of ``encoder train``; ModelError where the image side is missing."""
-        wanted = {"image_projection.weight", "image_projection.bias", "joint.mean", "joint.scale"}
-        if not wanted <= encoder.extra.keys() or "image_network" not in encoder.notes:
-            raise ModelError(
-                f"the encoder {encoder.name!r} has no image side, "
-                "expected one made by `stackgan encoder train`"
-            )
-        self.encoder = encoder
-        self.similarity = encoder.notes["similarity"]
-        self.image_px = int(encoder.notes["image_px"])
-        self.network: nn.Module
-        if encoder.notes["image_network"] == "small":
-            self.network = SmallImageNetwork()
-            prefix = "image_network."
-            self.network.load_state_dict(
-                {
-                    key.removeprefix(prefix): value
-                    for key, value in encoder.extra.items()
-                    if key.startswith(prefix)
-                }
-            )
-        else:
-            self.network = EfficientNetLite(1)
-
-    def of_captions(self, captions: Sequence[str]) -> Tensor:
-        """Captions in the space they were trained in: the fold undone, [B, E]."""
-        extra = self.encoder.extra
-        embedding = self.encoder.encode(captions)
-        return self._scaled(embedding / extra["joint.scale"] + extra["joint.mean"])
-
-    @torch.inference_mode()
-    def of_features(self, features: Tensor) -> Tensor:
-        """Image features -> the same space, [B, E]."""
-        extra = self.encoder.extra
-        return self._scaled(
-            F.linear(features, extra["image_projection.weight"], extra["image_projection.bias"])
-        )
-
-    @torch.inference_mode()
-    def of_photographs(self, paths: Sequence[Path], progress: Progress | None = None) -> Tensor:
-        """Photographs -> the same space, [B, E]; shrunk to the size the training saw."""
-        parts = []
-        for start in range(0, len(paths), 32):
-            squares = [
-                np.asarray(to_square(read_image(path, 4 * self.image_px), self.image_px))
-                for path in paths[start : start + 32]
-            ]
-            pixels = torch.from_numpy(np.stack(squares).transpose(0, 3, 1, 2).copy())
-            features = (
-                self.network.features(pixels)
-                if isinstance(self.network, EfficientNetLite)
-                else self.network(pixels)
-            )
-            parts.append(self.of_features(features))
-            if progress:
-                progress(min(start + 32, len(paths)), len(paths))
-        return torch.cat(parts) if parts else torch.empty(0, self.encoder.dim)
-
-    def _scaled(self, embedding: Tensor) -> Tensor:
-        return F.normalize(embedding, dim=1) if self.similarity == "cosine" else embedding
 
 
 def nearest_captions(

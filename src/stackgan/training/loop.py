@@ -16,13 +16,8 @@ from stackgan.errors import NonFiniteLoss
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, PixelRows, to_pixels
-from stackgan.training.steps import (
-    Stage,
-    StepBatch,
-    learning_rate,
-    set_learning_rate,
-    train_step,
-)
+from stackgan.training.schedule import learning_rate, set_learning_rate
+from stackgan.training.steps import Stage, StepBatch, train_step
 
 
 @dataclass
@@ -70,6 +65,7 @@ def run_steps(
             drawn.embedding.to(stage.device),
             drawn.wrong_embedding.to(stage.device),
             None if drawn.wrong_pixels is None else drawn.wrong_pixels.to(stage.device),
+            None if drawn.labels is None else drawn.labels.to(stage.device),
         )
         yield train_step(stage, batch, step_random(seed, number, stage.step))
 

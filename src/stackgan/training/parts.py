@@ -6,9 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from stackgan.tensors import Embedding, Pixels
+
+Labels = Int[Tensor, " B"]
 
 
 class StepBatch(NamedTuple):
@@ -18,6 +21,7 @@ class StepBatch(NamedTuple):
     embedding: Embedding
     wrong_embedding: Embedding
     wrong_pixels: Pixels | None = None  # another example's, for ``wrong_pair="image"``
+    labels: Labels | None = None  # each example's class by number, for the side heads
 
 
 Draw = Callable[[int, int], Tensor]

@@ -9,78 +9,48 @@ RUN/model/              the model folder, rewritten with every checkpoint
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from stackgan.config import Settings, validate_settings
+from stackgan.config import Settings, StageSettings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
 from stackgan.encoders import find_encoder
 from stackgan.errors import DataError, InputError, ModelError
 from stackgan.hub import load_model, save_model, write_json
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.models.conditioning import measure_text
-from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
+from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
+from stackgan.training.plan import Plan, cache_folder, read_plan
+from stackgan.training.planning import Clock, announce, draft, note_used, settle
 from stackgan.training.prepare import (
     embed_examples,
     in_steps,
+    photographs_power,
     require_image_network,
     stage_batches,
     train_own_encoder,
+    with_dim,
 )
 from stackgan.training.record import Recorder
-from stackgan.training.start import Sketching, given_stage1, take_over
-from stackgan.training.steps import Stage, make_stage
+from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
+from stackgan.training.steps import Stage
 
 SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
 
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run reads and does; written to ``settings.json`` at its start."""
-
-    data: str
-    root: str
-    settings: Settings
-    stages: tuple[Literal[1, 2], ...] = (1, 2)
-    encoder: str | None = None
-    stage1: str | None = None
-    init_from: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """A dictionary that :func:`read_plan` reads back."""
-        values = asdict(self)
-        values["settings"] = self.settings.model_dump(mode="json")
-        return values
-
-
-def read_plan(run: Path) -> Plan:
-    """The plan of the run in folder ``run``; ModelError where there is none."""
-    path = run / "settings.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        settings = validate_settings(values.pop("settings"))
-        return Plan(settings=settings, **values | {"stages": tuple(values["stages"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{run} holds no run that could be resumed ({error})") from None
 
 
 def check(plan: Plan) -> list[Example]:
@@ -96,8 +66,7 @@ def check(plan: Plan) -> list[Example]:
     for model in (plan.stage1, plan.init_from):
         if model is not None:
             load_model(model)
-    own_encoder = plan.encoder is plan.stage1 is plan.init_from is None
-    require_image_network(plan.settings, plan.stages, own_encoder)
+    require_image_network(plan.settings, plan.stages, plan.trains_encoder)
     if len(examples) < 2:
         raise InputError(f"{plan.root} has one training example: a training needs at least two")
     for number in plan.stages:
@@ -110,17 +79,21 @@ def check(plan: Plan) -> list[Example]:
     return examples
 
 
-def begin(run: Path, plan: Plan) -> None:
-    """Make the run's folder, once :func:`check` found everything usable.
+def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sentence: None) -> Plan:
+    """Make the run's folder, once :func:`check` found everything usable; return the plan.
+
+    One with a budget comes back with the steps that fill it, measured and said.
 
     Raises:
-        InputError: a run lies there already.
+        InputError: a run lies there already, or the budget is too short.
     """
     if (run / "settings.json").exists():
         raise InputError(f"{run} holds a run already: add --resume, or name another folder")
-    check(plan)
+    plan = draft(run, plan, check(plan), device)
+    announce(plan, device, say)
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "settings.json", plan.as_json())
+    return plan
 
 
 @dataclass(frozen=True)
@@ -132,6 +105,7 @@ class _Run:
     settings: Settings
     encoder: TextEncoder
     fixed: list[str]
+    clock: Clock
     say: Say
     progress: Progress
 
@@ -155,29 +129,45 @@ def train(
         KeyboardInterrupt: after the checkpoint was written.
     """
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
-    encoder = _encoder(run, plan, examples, say, progress)
+    plan = plan if plan.budget is None else read_plan(run)  # it was planned since
+    clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
+    encoder = given_encoder(plan)
+    if encoder is None:
+        encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)
-    embeddings, rows = embed_examples(encoder, examples)
-    shared = _Run(run, plan, settings, encoder, _sheet_captions(plan, examples), say, progress)
+    embeddings, rows, typed = embed_examples(
+        encoder, examples, plan.settings, cache_folder(run, plan), progress
+    )
+    fixed = _sheet_captions(plan, examples)
+    shared = _Run(run, plan, settings, encoder, fixed, clock, say, progress)
     sketching = Sketching()
     if 1 not in plan.stages:
         source = plan.stage1 or plan.init_from
         sketching = given_stage1(source, settings, encoder if plan.encoder is not None else None)
     for number in plan.stages:
-        cache = _cache_folder(run, plan)
-        batches = stage_batches(cache, plan.settings, number, examples, embeddings, rows, progress)
+        cache = cache_folder(run, plan)
+        batches = stage_batches(
+            cache, plan.settings, number, examples, embeddings, rows, typed, progress
+        )
+        if plan.budget is not None:
+            plan = settle(run, plan, number, encoder.dim, clock, device, say)
+            settings = _with_encoder(plan.settings, encoder)
+            shared = replace(shared, plan=plan, settings=settings)
         settings = in_steps(settings, number, batches.steps_per_epoch)
-        stage = _make(plan, settings, number, sketching.generator, device)
-        for network in (stage.generator, stage.discriminator, stage.average):
+        stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
+        for network in (stage.generator, stage.average, *stage.asked):
             if network is not None:
                 measure_text(network, embeddings)
+        if stage.settings.spectrum_weight:
+            stage.spectrum = photographs_power(batches, stage.crop_px).to(stage.device)
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)
-        _train_stage(shared, stage, number, batches, sketching.discriminator)
+        _train_stage(shared, stage, number, batches, sketching)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
-            sketching = Sketching(average, stage.discriminator)  # type: ignore[arg-type]
+            projected = None if stage.projected is None else stage.projected.state_dict()
+            sketching = Sketching(average, stage.discriminator, projected)  # type: ignore[arg-type]
     return run / "model"
 
 
@@ -186,7 +176,7 @@ def _train_stage(
     stage: Stage,
     number: Literal[1, 2],
     batches: Batches,
-    stage1_discriminator: torch.nn.Module | None,
+    before: Sketching,
 ) -> None:
     """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
     folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
@@ -215,7 +205,7 @@ def _train_stage(
                 recorder.sheet(step, pixels, SHEET_COLUMNS, diversity)
             if step % settings.checkpoint_every == 0 or last or interrupted():
                 _save(run, stage, folder / "checkpoint.pt", tally)
-                _save_model(run, stage, stage1_discriminator)
+                _save_model(run, stage, before)
             if interrupted():
                 recorder.close()
                 run.say(f"stopped; `stackgan train --run {run.folder} --resume` goes on")
@@ -223,7 +213,7 @@ def _train_stage(
     recorder.close()
     if first == steps and number == run.plan.stages[-1]:
         # a kill may have fallen between checkpoint and model folder
-        _save_model(run, stage, stage1_discriminator)
+        _save_model(run, stage, before)
 
 
 def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally, int | None]:
@@ -232,6 +222,8 @@ def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally
         return Tally(), None
     state = read_checkpoint(checkpoint)
     restore(stage, state, checkpoint)
+    if run.plan.budget is not None:
+        run.clock.go_on(state["used_s"])
     if stage.step < stage.settings.steps:
         run.say(f"{name} goes on from step {stage.step}")
     return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step
@@ -239,6 +231,7 @@ def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally
 
 def _save(run: _Run, stage: Stage, checkpoint: Path, tally: Tally) -> None:
     """Write the checkpoint, unless something in it is not finite."""
+    used = {} if run.plan.budget is None else {"used_s": run.clock.used_s()}
     require_finite(tally.means(), stage.step)
     save_checkpoint(
         checkpoint,
@@ -246,6 +239,7 @@ def _save(run: _Run, stage: Stage, checkpoint: Path, tally: Tally) -> None:
         tally=tally.state(),
         settings=run.settings.model_dump(mode="json"),
         encoder=run.encoder.sha256,
+        **used,
     )
 
 
@@ -274,74 +268,40 @@ def _make(
     plan: Plan,
     settings: Settings,
     number: Literal[1, 2],
+    classes: int,
     stage1: Stage1Generator | None,
     device: str,
 ) -> Stage:
     """Networks of one stage, drawn from the run's seed (or begun from ``init_from``)."""
-    architecture = settings.architecture
-    generator = build_stage1(architecture) if number == 1 else build_stage2(architecture)
-    discriminator = build_discriminator(architecture, number)
     random = torch.Generator().manual_seed(plan.settings.seed * 2 + number)
-    for network in (generator, discriminator):
-        initialise(network, random, settings.initialisation)
-    projected = None
-    stage_settings = settings.stage1 if number == 1 else settings.stage2
-    if stage_settings.projected_weight:
-        projected = ProjectedDiscriminator()
-        initialise(projected, random)
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
-    where = torch.device(device)
-    if stage1 is not None:
-        stage1 = stage1.to(where)
-    return make_stage(
-        generator.to(where),
-        discriminator.to(where),
-        stage_settings,
-        sketcher=stage1,
-        projected=None if projected is None else projected.to(where),
-        bf16=bf16,
-    )
+    bf16 = computes_in_bf16(settings, device)
+    return assemble(settings, number, classes, random, sketcher=stage1, device=device, bf16=bf16)
 
 
-def has_bf16(device: str) -> bool:
-    """Whether ``device`` multiplies in bf16 (a processor without AVX-512 BF16 only imitates it)."""
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
-    return bool(
-        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-        or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    )
-
-
-def _encoder(
-    run: Path, plan: Plan, examples: list[Example], say: Say, progress: Progress
-) -> TextEncoder:
-    if plan.encoder is not None:
-        return find_encoder(plan.encoder)
-    if plan.init_from is not None:
-        return load_model(plan.init_from).encoder
-    if plan.stage1 is not None:
-        return load_model(plan.stage1).encoder
+def _own_encoder(
+    run: Path, plan: Plan, examples: list[Example], clock: Clock, say: Say, progress: Progress
+) -> tuple[TextEncoder, Plan]:
+    """The text encoder that the run trains, once; and the plan, which knows how long it took."""
     own = run / "encoder"
     if not (own / "text_encoder.safetensors").exists():
-        bf16 = plan.settings.precision != "fp32" and has_bf16("cpu")
-        cache = _cache_folder(run, plan)
-        train_own_encoder(own, plan.settings, plan.data, examples, cache, bf16, say, progress)
-    return load_encoder(own)
+        cache = cache_folder(run, plan)
+        train_own_encoder(own, plan.settings, plan.data, examples, cache, say, progress)
+        plan = note_used(run, plan, clock)
+    return load_encoder(own), plan
 
 
-def _cache_folder(run: Path, plan: Plan) -> Path:
-    """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
-    prepared = Path(plan.root) / ".stackgan"
-    return prepared if prepared.is_dir() and os.access(prepared, os.W_OK) else run / "cache"
+def averaged(settings: StageSettings) -> str:
+    """What the weights of a model folder are, for its card."""
+    if settings.average_half_life:
+        ramp = settings.average_ramp
+        bound = f", at most {ramp:g} of the images so far" if ramp else ""
+        return f"running average (EMA, half-life {settings.average_half_life} images{bound})"
+    return f"running average (EMA {settings.average})" if settings.average else "as trained"
 
 
 def _with_encoder(settings: Settings, encoder: TextEncoder) -> Settings:
     """The same settings with the embedding's length that the encoder gives."""
-    architecture = settings.architecture.model_copy(update={"embedding_dim": encoder.dim})
-    return settings.model_copy(update={"architecture": architecture})
+    return with_dim(settings, encoder.dim)
 
 
 def _sheet_captions(plan: Plan, examples: list[Example]) -> list[str]:
@@ -359,9 +319,7 @@ def _write_captions(folder: Path, captions: list[str]) -> None:
     (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
 
 
-def _save_model(
-    run: _Run, stage: Stage, stage1_discriminator: torch.nn.Module | None = None
-) -> None:
+def _save_model(run: _Run, stage: Stage, before: Sketching) -> None:
     """Rewrite RUN/model from the averaged generator."""
     generator = stage.average if stage.average is not None else stage.generator
     second = isinstance(generator, Stage2Generator)
@@ -374,15 +332,15 @@ def _save_model(
         stage1=stage1,
         stage2=generator if second else None,
         discriminator=stage.discriminator,
-        stage1_discriminator=stage1_discriminator,
+        stage1_discriminator=before.discriminator,
+        projected=None if stage.projected is None else stage.projected.state_dict(),
+        stage1_projected=before.projected,
         encoder=run.encoder,
         training={
             "data": run.plan.data,
             "stage": 2 if second else 1,
             "step": stage.step,
-            "weights": "as trained"
-            if stage.average is None
-            else f"running average (EMA {stage.settings.average})",
+            "weights": averaged(stage.settings),
             "settings": run.settings.model_dump(mode="json", exclude={"architecture"}),
         },
     )

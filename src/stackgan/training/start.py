@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import torch
+from torch import Tensor
 
 from stackgan.config import Settings
+from stackgan.encoders import find_encoder
 from stackgan.errors import InputError, ModelError
 from stackgan.hub import load_model
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.text import TextEncoder
+from stackgan.training.plan import Plan
 from stackgan.training.steps import Stage
 
 
 class Sketching(NamedTuple):
-    """The finished Stage-I that Stage-II refines, and its discriminator where it is known."""
+    """The finished Stage-I that Stage-II refines, and its discriminators where they are known."""
 
     generator: Stage1Generator | None = None
     discriminator: torch.nn.Module | None = None
+    projected: Mapping[str, Tensor] | None = None
+
+
+def given_encoder(plan: Plan) -> TextEncoder | None:
+    """The text encoder that a run is given or takes from a model; None where it trains its own."""
+    if plan.encoder is not None:
+        return find_encoder(plan.encoder)
+    model = plan.init_from or plan.stage1
+    return None if model is None else load_model(model).encoder
 
 
 def take_over(name: str, stage: Stage, number: Literal[1, 2], say: Callable[[str], None]) -> None:
@@ -41,10 +53,27 @@ def take_over(name: str, stage: Stage, number: Literal[1, 2], say: Callable[[str
         ) from None
     if generator is not None and stage.average is not None:
         stage.average.load_state_dict(generator.state_dict())
-    taken = " and ".join(parts) or "nothing"
-    anew = [part for part in ("generator", "discriminator") if part not in parts]
+    names = [*parts]
+    wanted = ["generator", "discriminator"]
+    if stage.projected is not None:
+        wanted.append("projected discriminator")
+        if fits(stage.projected, model.projected_weights(number)):
+            names.append("projected discriminator")
+    taken = " and ".join(names) or "nothing"
+    anew = [part for part in wanted if part not in names]
     began = " and ".join([*anew, "optimizers"])
     say(f"Stage-{'I' * number}: {taken} taken over from {name}; {began} begun anew")
+
+
+def fits(network: torch.nn.Module, weights: Mapping[str, Tensor] | None) -> bool:
+    """Fill ``network`` with ``weights``, where there are any of its names and sizes."""
+    if weights is None:
+        return False
+    sizes = {name: value.shape for name, value in network.state_dict().items()}
+    if sizes != {name: value.shape for name, value in weights.items()}:
+        return False
+    network.load_state_dict(weights)
+    return True
 
 
 def given_stage1(source: str | None, settings: Settings, encoder: TextEncoder | None) -> Sketching:
@@ -64,4 +93,5 @@ def given_stage1(source: str | None, settings: Settings, encoder: TextEncoder | 
                 f"architecture.{name} is {getattr(mine, name)} here and {getattr(theirs, name)} in "
                 f"{source}; add --set architecture.{name}={getattr(theirs, name)}"
             )
-    return Sketching(stage1, model.discriminator(1) if model.has_discriminator(1) else None)
+    discriminator = model.discriminator(1) if model.has_discriminator(1) else None
+    return Sketching(stage1, discriminator, model.projected_weights(1))

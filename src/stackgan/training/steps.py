@@ -17,23 +17,26 @@ from stackgan.models.blocks import store_up_kernels
 from stackgan.models.conditioning import Gaussian
 from stackgan.models.discriminators import Discriminator
 from stackgan.models.projected import ProjectedDiscriminator
+from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
+from stackgan.training.ema import average_decay, update_average
+from stackgan.training.heads import projected_loss, side_loss
 from stackgan.training.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     pixel_loss,
     shrink,
-    unconditional_loss,
 )
 from stackgan.training.parts import Draw, Numbers, add, only_asked, split
 from stackgan.training.parts import StepBatch as StepBatch
+from stackgan.training.sketches import Crops, Worn, draw_crops, make_sketches, wear
+from stackgan.training.spectrum import Power, excess
 from stackgan.training.variants import (
-    batch_statistics,
     kl_of,
     text_of,
     weigh,
@@ -50,7 +53,9 @@ class Stage:
     batch normalisation's statistics included (but where ``frozen_statistics`` or
     ``finetune_stage1`` ask for what the authors' code does). None in Stage-I and while Stage-II
     trains on shrunken photographs alone. ``projected`` is the second discriminator, where there is
-    one; its weights belong to ``discriminator_optimizer``.
+    one, ``side_heads`` those that name class and caption; their weights belong to
+    ``discriminator_optimizer``. ``spectrum`` is the photographs' power at each frequency.
+    ``crop_px`` is the side of the crops that Stage-II is trained on; 0: whole pictures.
     """
 
     generator: Stage1Generator | Stage2Generator
@@ -61,6 +66,9 @@ class Stage:
     average: Stage1Generator | Stage2Generator | None = None
     sketcher: Stage1Generator | None = None
     projected: ProjectedDiscriminator | None = None
+    side_heads: SideHeads | None = None
+    spectrum: Power | None = None
+    crop_px: int = 0
     bf16: bool = False
     step: int = 0
     """Steps done."""
@@ -73,10 +81,17 @@ class Stage:
         return self.sketcher if moves else None
 
     @property
+    def asked(self) -> list[nn.Module]:
+        """The discriminators and their heads, whole."""
+        every = (self.discriminator, self.projected, self.side_heads)
+        return [each for each in every if each is not None]
+
+    @property
     def judges(self) -> list[nn.Module]:
         """What of the discriminators learns."""
-        heads = [] if self.projected is None else [self.projected.heads]
-        return [self.discriminator, *heads]
+        projected = [] if self.projected is None else self.projected.learning
+        beside = [] if self.side_heads is None else [self.side_heads]
+        return [self.discriminator, *projected, *beside]
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +113,18 @@ class Fakes(NamedTuple):
     maps: list[FeatureMap] | None = None  # of the others, where a projected D asks for them
 
 
+class View(NamedTuple):
+    """A part of a batch's photographs: as they are, and what the discriminators see of them."""
+
+    whole: Images
+    seen: Images
+    crops: Crops | None
+
+    def crop(self, pictures: Images) -> Resized:
+        """Other photographs [B, 3, H, W], where Stage-II is trained on crops at the same places."""
+        return pictures if self.crops is None else self.crops.of_pictures(pictures)
+
+
 def make_stage(
     generator: Stage1Generator | Stage2Generator,
     discriminator: Discriminator,
@@ -105,6 +132,8 @@ def make_stage(
     sketcher: Stage1Generator | None = None,
     projected: ProjectedDiscriminator | None = None,
     bf16: bool = False,
+    side_heads: SideHeads | None = None,
+    crop_px: int = 0,
 ) -> Stage:
     """Put networks, optimizers and the averaged generator of one stage together."""
     generator.recompute = discriminator.recompute = settings.recompute
@@ -117,10 +146,10 @@ def make_stage(
         weights = [p for network in networks for p in network.parameters() if p.requires_grad]
         return kind(weights, lr, settings.betas)
 
-    average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.average else None
+    average = copy.deepcopy(generator).eval().requires_grad_(False) if settings.averages else None
     if sketcher is not None:
         sketcher.eval().requires_grad_(settings.finetune_stage1 > 0)
-    judges = [discriminator] if projected is None else [discriminator, projected]
+    judges = [each for each in (discriminator, projected, side_heads) if each is not None]
     generator_optimizer = adam(settings.generator_lr, generator)
     if sketcher is not None and settings.finetune_stage1:
         share = settings.finetune_stage1
@@ -137,7 +166,9 @@ def make_stage(
         average,
         sketcher,
         projected,
-        bf16,
+        side_heads,
+        crop_px=crop_px,
+        bf16=bf16,
     )
 
 
@@ -158,21 +189,21 @@ def train_step(
     settings, parts = stage.settings, split(batch, stage.settings.accumulate)
     alone = stage.step < settings.pixel_steps
     numbers = [Numbers(draw) for _ in parts]
-    reals = [to_images(part.pixels) for part in parts]
+    views = [_view(stage, part, random) for part in parts]
     keep = len(parts) == 1 and settings.fakes == "reused"
     made: list[Fakes] = []
     report: dict[str, Tensor] = {}
 
     def fakes_of(place: int) -> Fakes:
         with stage.precision():
-            fakes = _synthesise(stage, reals[place], parts[place].embedding, numbers[place])
+            fakes = _synthesise(stage, views[place], parts[place].embedding, numbers[place])
         return fakes if alone else _look_at(stage, fakes, random)
 
     def discriminator_losses() -> Iterator[Scalar]:
         for place, part in enumerate(parts):
             with torch.set_grad_enabled(keep):
                 made.append(fakes_of(place))
-            loss, said = _discriminator_part(stage, reals[place], part, made[-1], random)
+            loss, said = _discriminator_part(stage, views[place], part, made[-1], random)
             add(report, said, len(parts))
             if not keep:
                 made.clear()
@@ -183,9 +214,7 @@ def train_step(
             numbers[place].again(settings.fakes == "reused")
             fakes = made.pop() if made else fakes_of(place)
             with only_asked(*stage.judges):
-                loss, said = _generator_part(
-                    stage, reals[place], part.embedding, fakes, random, alone
-                )
+                loss, said = _generator_part(stage, views[place].seen, part, fakes, random, alone)
                 add(report, said, len(parts))
                 yield loss / len(parts)
 
@@ -196,43 +225,55 @@ def train_step(
     report["g_gradient"] = _descend(stage.generator_optimizer, generator_losses(), len(parts))
     stage.step += 1
     if stage.average is not None:
-        update_average(stage.average, stage.generator, stage.settings.average, stage.step)
+        decay = average_decay(settings, stage.step, len(batch.pixels))
+        update_average(stage.average, stage.generator, decay)
     return report
 
 
-def _synthesise(stage: Stage, real: Images, embedding: Embedding, draw: Draw) -> Fakes:
+def _view(stage: Stage, part: StepBatch, random: torch.Generator) -> View:
+    """The part's photographs, and the crops of them where Stage-II is trained on crops."""
+    whole = to_images(part.pixels)
+    if not stage.crop_px:
+        return View(whole, whole, None)
+    crops = draw_crops(len(whole), whole.shape[-1] // 64, stage.crop_px, random)
+    return View(whole, crops.of_pictures(whole), crops)
+
+
+def _synthesise(stage: Stage, view: View, embedding: Embedding, draw: Draw) -> Fakes:
     """Generate one image for each caption of the batch."""
     generator = stage.generator
 
     def drawn(dim: int) -> Tensor:
-        return draw(len(real), dim).to(real.device)
+        return draw(len(view.whole), dim).to(view.whole.device)
 
     if isinstance(generator, Stage1Generator):
         noise, eps = drawn(generator.noise_dim), drawn(generator.condition_dim)
         images, gaussian = generator(embedding, noise, eps)
         return Fakes(images, gaussian, None, 0)
-    sketches, pairs = _sketches(stage, real, embedding, drawn)
-    images, gaussian = generator(sketches, embedding, drawn(generator.condition_dim))
+    sketches, pairs = make_sketches(
+        stage.settings, stage.sketcher, stage.step, view.whole, embedding, drawn
+    )
+    if view.crops is not None:
+        sketches = view.crops.of_sketches(sketches)
+    sketches = sketches.contiguous(memory_format=generator.layout)
+    worn = _worn(stage, sketches, drawn)
+    eps = drawn(generator.condition_dim)
+    images, gaussian = generator(worn.sketches, embedding, eps, worn.strengths)
     return Fakes(images, gaussian, sketches, pairs)
 
 
-def _sketches(
-    stage: Stage, real: Images, embedding: Embedding, drawn: Callable[[int], Tensor]
-) -> tuple[Resized, int]:
-    """Stage-II's input: shrunken photographs first, then the frozen Stage-I's sketches."""
+def _worn(stage: Stage, sketches: Images, drawn: Callable[[int], Tensor]) -> Worn:
+    """The sketches with noise and blur of strengths drawn evenly; one in four is left clean."""
     settings = stage.settings
-    batch = len(real)
-    only_pairs = stage.step < settings.pair_steps or stage.sketcher is None
-    pairs = batch if only_pairs else round(settings.pair_share * batch)
-    parts = [shrink(real[:pairs], 64)] if pairs else []
-    if pairs < batch and stage.sketcher is not None:
-        sketcher = stage.sketcher
-        learns = torch.is_grad_enabled() and settings.finetune_stage1 > 0
-        statistics = batch_statistics(sketcher, settings.frozen_statistics)
-        with torch.set_grad_enabled(learns), statistics:
-            noise, eps = drawn(sketcher.noise_dim), drawn(sketcher.condition_dim)
-            parts.append(sketcher(embedding[pairs:], noise[pairs:], eps[pairs:]).images)
-    return torch.cat(parts).contiguous(memory_format=stage.generator.layout), pairs
+    if not (settings.sketch_noise or settings.sketch_blur):
+        return Worn(sketches, sketches.new_zeros(len(sketches), 2))
+    even = 0.5 * (1 + torch.erf(drawn(3) / 2**0.5))  # from normal to even in 0..1
+    carried = even.new_tensor([settings.sketch_noise > 0, settings.sketch_blur > 0])
+    strengths = even[:, :2] * (even[:, 2:] > 0.25) * carried  # what is not there is told as none
+    noise = drawn(sketches[0].numel()).view(sketches.shape)
+    worn = wear(sketches, settings, strengths, noise)
+    layout = stage.generator.layout
+    return worn._replace(sketches=worn.sketches.contiguous(memory_format=layout))
 
 
 def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
@@ -243,22 +284,30 @@ def _look_at(stage: Stage, fakes: Fakes, random: torch.Generator) -> Fakes:
     """
     if stage.projected is None or fakes.pairs == len(fakes.images):
         return fakes
-    shown = shift(fakes.images[fakes.pairs :], random)
-    return fakes._replace(maps=stage.projected.maps(shown))
+    shown = _placed(stage, fakes.images[fakes.pairs :], random)
+    with stage.precision():
+        return fakes._replace(maps=stage.projected.maps(shown))
+
+
+def _placed(stage: Stage, images: Images, random: torch.Generator) -> Images:
+    """Images as the projected discriminator sees them: augmented as for the other, or moved."""
+    if stage.settings.augment:
+        return augment(images, stage.settings.augment, random)
+    return shift(images, random)
 
 
 def _discriminator_part(
-    stage: Stage, real: Images, batch: StepBatch, fakes: Fakes, random: torch.Generator
+    stage: Stage, view: View, batch: StepBatch, fakes: Fakes, random: torch.Generator
 ) -> tuple[Scalar, dict[str, Tensor]]:
     """D's loss. Paper: section 3.3, equation 3; section 3.4, equation 5."""
     settings, discriminator = stage.settings, stage.discriminator
     fake = fakes.images.detach()
-    seen = augment(real, settings.augment, random)
+    seen = augment(view.seen, settings.augment, random)
     text = text_of(discriminator, batch.embedding, fakes.gaussian)
     wrong_text = wrong_text_of(discriminator, stage.generator.conditioning, batch.wrong_embedding)
     wrong = None
     if batch.wrong_pixels is not None:
-        wrong = augment(to_images(batch.wrong_pixels), settings.augment, random)
+        wrong = augment(view.crop(to_images(batch.wrong_pixels)), settings.augment, random)
     with stage.precision():
         # The features of the real images serve both captions.
         shown = [seen, augment(fake, settings.augment, random)]
@@ -279,13 +328,14 @@ def _discriminator_part(
         loss = loss + 0.5 * settings.r1_weight * settings.r1_every * penalty
         report["r1"] = penalty.detach()
     if stage.projected is not None and fakes.maps is not None:
-        with torch.no_grad():
-            maps = stage.projected.maps(shift(real[fakes.pairs :], random))
-        real_logits = stage.projected(maps)
-        fake_logits = stage.projected([x.detach() for x in fakes.maps])
-        loss = loss + unconditional_loss(real_logits, fake_logits, settings.loss)
-        report["p_real"] = real_logits.detach().sigmoid().mean()
-        report["p_fake"] = fake_logits.detach().sigmoid().mean()
+        place = slice(fakes.pairs, None)  # pairs of shrunken photographs are left out
+        real = _placed(stage, view.seen[place], random)
+        texts = batch.embedding[place], batch.wrong_embedding[place]
+        with stage.precision():
+            more, said = projected_loss(stage.projected, settings, real, fakes.maps, *texts)
+        loss, report = loss + more, report | said
+    if stage.side_heads is not None:
+        loss = loss + side_loss(stage.side_heads, settings, features, batch)
     return loss, report
 
 
@@ -302,7 +352,7 @@ def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding)
 def _generator_part(
     stage: Stage,
     real: Images,
-    embedding: Embedding,
+    batch: StepBatch,
     fakes: Fakes,
     random: torch.Generator,
     pixels_alone: bool,
@@ -315,23 +365,35 @@ def _generator_part(
     if not pixels_alone:
         with stage.precision():
             features = discriminator.features(augment(fakes.images, settings.augment, random))
-            text = text_of(discriminator, embedding, fakes.gaussian)
+            text = text_of(discriminator, batch.embedding, fakes.gaussian)
             logits = discriminator.conditional(features, text)
             alone = discriminator.unconditional(features)
         adversarial = settings.conditional_weight * generator_loss(logits, settings.loss)
         if alone is not None:
             adversarial = adversarial + generator_loss(alone, settings.loss)
         if stage.projected is not None and fakes.maps is not None:
-            judged = generator_loss(stage.projected(fakes.maps), settings.loss)
+            reads = stage.projected.text is not None
+            with stage.precision():
+                told = batch.embedding[fakes.pairs :] if reads else None
+                judged = generator_loss(stage.projected(fakes.maps, told), settings.projected_loss)
             adversarial = adversarial + settings.projected_weight * judged
         report["g_loss"] = adversarial.detach()
         loss = loss + adversarial
+        if stage.side_heads is not None:
+            side = side_loss(stage.side_heads, settings, features, batch)
+            report["g_side"] = side.detach()
+            loss = loss + side
+    if stage.spectrum is not None:
+        too_much = excess(fakes.images, stage.spectrum)
+        report["spectrum"] = too_much.detach()
+        loss = loss + settings.spectrum_weight * too_much
     if settings.pixel_weight and fakes.pairs:
         difference = pixel_loss(fakes.images[: fakes.pairs], real[: fakes.pairs])
         report["pixel"] = difference.detach()
         loss = loss + settings.pixel_weight * difference
     if settings.sketch_weight and fakes.sketches is not None:
-        difference = pixel_loss(shrink(fakes.images, 64), fakes.sketches)
+        small = shrink(fakes.images, fakes.sketches.shape[-1])
+        difference = pixel_loss(small, fakes.sketches)
         report["sketch"] = difference.detach()
         loss = loss + settings.sketch_weight * difference
     return loss, report
@@ -358,44 +420,3 @@ def _descend(optimizer: torch.optim.Optimizer, losses: Iterator[Scalar], count: 
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)  # the other network's step has no room for them
     return norm
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged generator towards the trained one, statistics of BN included.
-
-    average <- d average + (1 - d) generator, d = min(``decay``, (1 + step) / (10 + step)): early
-    on the average follows quickly and forgets the start.
-    """
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    mine, theirs = average.state_dict(), generator.state_dict()
-    floating = [name for name, value in mine.items() if value.is_floating_point()]
-    torch._foreach_lerp_([mine[n] for n in floating], [theirs[n] for n in floating], weight)
-    for name in mine.keys() - set(floating):
-        mine[name].copy_(theirs[name])
-
-
-def learning_rate(settings: StageSettings, step: int, steps_per_epoch: int) -> float:
-    """The factor on both rates at ``step`` (0 is the first).
-
-    Halved every ``halve_every_epochs`` epochs (Paper: section 3.5); from ``decay_from`` of all the
-    steps on it falls linearly to a hundredth.
-    """
-    factor = 1.0
-    if settings.halve_every_epochs:
-        factor = 0.5 ** (step // steps_per_epoch // settings.halve_every_epochs)
-    start = settings.decay_from * settings.steps
-    if step > start:
-        factor *= max(0.01, (settings.steps - step) / (settings.steps - start))
-    return factor
-
-
-def set_learning_rate(stage: Stage, factor: float) -> None:
-    """Give both optimizers their rates times ``factor``."""
-    settings = stage.settings
-    for optimizer, rate in (
-        (stage.generator_optimizer, settings.generator_lr),
-        (stage.discriminator_optimizer, settings.discriminator_lr),
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * factor * group.get("share", 1.0)

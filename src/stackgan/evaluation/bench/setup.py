@@ -26,7 +26,7 @@ from stackgan.hub import LoadedModel, load_model
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
-from stackgan.training.run import has_bf16
+from stackgan.training.assemble import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 Number = Literal[1, 2]
@@ -202,8 +202,10 @@ def noise_batch(bench: Bench, number: Number, batch: int, a: Architecture) -> tu
 
 
 def architecture_of(bench: Bench, networks: str) -> Architecture:
-    """The networks by name, computed the fast way."""
-    return published_architecture(bench) if networks == PUBLISHED else shipped().architecture
+    """The networks by name, computed the fast way; their steps are timed on whole pictures."""
+    if networks == PUBLISHED:
+        return published_architecture(bench)
+    return shipped().architecture.model_copy(update={"crop_px": 0})
 
 
 def shipped() -> LoadedModel:

@@ -1,0 +1,61 @@
+"""What a run reads and does, as its folder keeps it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from stackgan.config import Settings, validate_settings
+from stackgan.errors import ModelError
+from stackgan.training.budget import Budget
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads and does; written to ``settings.json`` at its start."""
+
+    data: str
+    root: str
+    settings: Settings
+    stages: tuple[Literal[1, 2], ...] = (1, 2)
+    encoder: str | None = None
+    stage1: str | None = None
+    init_from: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    budget: Budget | None = None
+    """The time it was given; its settings then hold the steps that were planned into it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A dictionary that :func:`read_plan` reads back."""
+        values = asdict(self)
+        values["settings"] = self.settings.model_dump(mode="json")
+        values["budget"] = None if self.budget is None else self.budget.as_json()
+        return values
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the run trains a text encoder of its own."""
+        return self.encoder is self.stage1 is self.init_from is None
+
+
+def read_plan(run: Path) -> Plan:
+    """The plan of the run in folder ``run``; ModelError where there is none."""
+    path = run / "settings.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        settings = validate_settings(values.pop("settings"))
+        budget = values.pop("budget", None)
+        budget = None if budget is None else Budget.from_json(budget)
+        values |= {"stages": tuple(values["stages"]), "budget": budget}
+        return Plan(settings=settings, **values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{run} holds no run that could be resumed ({error})") from None
+
+
+def cache_folder(run: Path, plan: Plan) -> Path:
+    """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
+    prepared = Path(plan.root) / ".stackgan"
+    return prepared if prepared.is_dir() and os.access(prepared, os.W_OK) else run / "cache"
