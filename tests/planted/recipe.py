@@ -214,8 +214,8 @@ _PEAKS = [
         "test_photographs_cost_nothing_against_themselves",
     ),
     _spectrum(
-        "(power(images) + ROUNDING).log()",
-        "(power(images) + 1e-12).log()",
+        "(found + ROUNDING).log()",
+        "(found + 1e-12).log()",
         "power is compared above rounding",
         "test_the_excess_of_a_known_power",
     ),
@@ -224,6 +224,30 @@ _PEAKS = [
         "(reference + ROUNDING).log()",
         "half as much again is allowed",
         "test_the_excess_of_a_known_power",
+    ),
+    _spectrum(
+        "else torch.lerp(now, self.seen, KEPT)",
+        "else now",
+        "a single batch pushes nothing down",
+        "test_one_batch_of_photographs_pushes_nothing_down",
+    ),
+    _spectrum(
+        "torch.lerp(now, self.seen, KEPT)",
+        "torch.lerp(self.seen, now, KEPT)",
+        "the running power is the mean of the last batches",
+        "test_the_running_power_is_the_mean_of_the_last_batches",
+    ),
+    _spectrum(
+        "excess(self.seen + (newest - now), self.reference)",
+        "excess(self.seen + (1 - KEPT) * (newest - now), self.reference)",
+        "the newest batch takes the whole gradient",
+        "test_the_newest_batch_takes_the_whole_gradient",
+    ),
+    of("training/checkpoint.py", "tests/training/test_projected_text_step.py")(
+        'stage.spectrum.seen = _power_seen(stage.spectrum, state.get("spectrum"))',
+        "pass",
+        "a checkpoint keeps the running power",
+        "test_four_steps_are_two_a_checkpoint_and_two[1]",
     ),
     _spectrum(
         "power(to_images(part)) * len(part)",

@@ -20,6 +20,7 @@ from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.training.assemble import assemble
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.losses import called_fake, generator_loss, unconditional_loss
+from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 pytest.importorskip("efficientnet_lite_pytorch")
@@ -63,7 +64,7 @@ def stage_of(network: EfficientNetLite, number: int = 1, **changes: Any) -> Stag
     if stage.projected is not None:
         stage.projected._network = [network]
     if stage.settings.spectrum_weight:
-        stage.spectrum = torch.full((64, 33), 1e-3)
+        stage.spectrum = Spectrum(torch.full((64, 33), 1e-3))
     return stage
 
 

@@ -16,7 +16,15 @@ from stackgan.data.batches import Batches
 from stackgan.tensors import to_images
 from stackgan.training.assemble import assemble
 from stackgan.training.prepare import photographs_power
-from stackgan.training.spectrum import ALLOWED, ROUNDING, excess, power, reference_power
+from stackgan.training.spectrum import (
+    ALLOWED,
+    KEPT,
+    ROUNDING,
+    Spectrum,
+    excess,
+    power,
+    reference_power,
+)
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 PX = 32
@@ -68,18 +76,20 @@ def test_a_wave_s_peak_lies_at_its_frequency_and_costs(
     photographs = like_photographs(64, seed=2)
     found = power(photographs + 0.3 * wave(*place)) / reference
     assert divmod(int(found.argmax()), found.shape[1]) == (place[0] % PX, place[1])
-    costs = [float(excess(photographs + a * wave(*place), reference)) for a in (0.0, 0.1, 0.3)]
+    costs = [
+        float(excess(power(photographs + a * wave(*place)), reference)) for a in (0.0, 0.1, 0.3)
+    ]
     assert costs[0] < 1e-3 and costs[0] + 0.01 < costs[1] < costs[2]
 
 
 def test_photographs_cost_nothing_against_themselves(reference: Tensor) -> None:
-    assert excess(like_photographs(64, seed=3), reference) < 1e-3
-    assert excess(like_photographs(16, seed=3), reference) < 5e-3
+    assert excess(power(like_photographs(64, seed=3)), reference) < 1e-3
+    assert excess(power(like_photographs(16, seed=3)), reference) < 5e-3
 
 
 def test_a_level_s_mean_has_no_power_and_no_cost(reference: Tensor) -> None:
     flat = torch.full((2, 3, PX, PX), 0.7)
-    assert power(flat).max() < 1e-9 and excess(flat, reference) == 0
+    assert power(flat).max() < 1e-9 and excess(power(flat), reference) == 0
     photographs = like_photographs(4, seed=4)
     assert_close(power(photographs + 0.2), power(photographs))
 
@@ -87,8 +97,8 @@ def test_a_level_s_mean_has_no_power_and_no_cost(reference: Tensor) -> None:
 def test_what_rounding_makes_costs_nothing() -> None:
     nothing = torch.zeros(PX, PX // 2 + 1)
     stripe = wave(0, 16) * (0.4 * ROUNDING / power(wave(0, 16)).max()).sqrt()
-    assert excess(stripe, nothing) == 0 and excess(2 * stripe, nothing) > 0
-    assert excess(wave(0, 16) * 10 / 255, nothing) > 0.01
+    assert excess(power(stripe), nothing) == 0 and excess(power(2 * stripe), nothing) > 0
+    assert excess(power(wave(0, 16) * 10 / 255), nothing) > 0.01
     levels = torch.randint(0, 2, (64, 1, PX, PX), generator=random(5)).float()
     assert power(levels.expand(-1, 3, -1, -1) * 2 / 255).mean() / ROUNDING > 1  # a level is
 
@@ -99,7 +109,7 @@ def test_the_excess_of_a_known_power() -> None:
     known = (power(noise) + ROUNDING) / ALLOWED - ROUNDING
     for share, expected in ((1.0, 0.0), (0.5, math.log(2) ** 2), (2.0, 0.0)):
         allowed = (known + ROUNDING) * share - ROUNDING
-        assert_close(excess(noise, allowed), torch.tensor(expected), rtol=1e-3, atol=1e-6)
+        assert_close(excess(power(noise), allowed), torch.tensor(expected), rtol=1e-3, atol=1e-6)
 
 
 def test_following_the_gradient_takes_the_peak_away(reference: Tensor) -> None:
@@ -109,12 +119,45 @@ def test_following_the_gradient_takes_the_peak_away(reference: Tensor) -> None:
     costs = []
     for _ in range(60):
         optimizer.zero_grad()
-        cost = excess(images, reference)
+        cost = excess(power(images), reference)
         cost.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         costs.append(cost.item())
     assert costs[-1] < 0.05 * costs[0]
     assert power(images.detach())[0, 16] < 0.01 * before
+
+
+def test_one_batch_of_photographs_pushes_nothing_down(reference: Tensor) -> None:
+    # sixteen at a time vary: each batch alone would cost, the mean of the last ones does not
+    spectrum, alone, together = Spectrum(reference), [], []
+    for seed in range(100, 160):
+        images = like_photographs(3, seed=seed)
+        alone.append(float(excess(power(images), reference)))
+        together.append(float(spectrum.excess(images)))
+    assert sum(together[20:]) < 0.05 * sum(alone[20:])
+
+
+def test_the_running_power_is_the_mean_of_the_last_batches(reference: Tensor) -> None:
+    first, second = like_photographs(4, seed=1), 2 * like_photographs(4, seed=2)
+    spectrum = Spectrum(reference)
+    assert_close(spectrum.excess(first), excess(power(first), reference))
+    cost = spectrum.excess(second)
+    mean = KEPT * power(first) + (1 - KEPT) * power(second)
+    assert spectrum.seen is not None
+    assert_close(spectrum.seen, mean)
+    assert_close(cost, excess(mean, reference))
+
+
+def test_the_newest_batch_takes_the_whole_gradient(reference: Tensor) -> None:
+    images = (like_photographs(8, seed=7) + 0.3 * wave(0, 16)).requires_grad_(True)
+    spectrum = Spectrum(reference)
+    slopes = []
+    for _ in range(2):  # the same pictures again: the mean stays, and so must the slope
+        (slope,) = torch.autograd.grad(spectrum.excess(images), images)
+        slopes.append(slope)
+    assert slopes[0].abs().max() > 0
+    assert_close(slopes[0], slopes[1])
+    assert spectrum.seen is not None and not spectrum.seen.requires_grad
 
 
 def test_the_reference_does_not_know_how_it_was_split() -> None:
@@ -158,7 +201,7 @@ def stage_of(weight: float) -> Stage:
     )  # fmt: skip
     settings = StageSettings(steps=9, batch_size=4, loss="logistic", spectrum_weight=weight)
     stage = assemble(Settings(architecture=tiny, stage1=settings), 1, 0, random(1))
-    stage.spectrum = torch.zeros(64, 33) if weight else None
+    stage.spectrum = Spectrum(torch.zeros(64, 33)) if weight else None
     return stage
 
 
@@ -179,7 +222,7 @@ def test_the_generator_pays_for_its_own_excess_by_the_weight(
         slopes.append(last())
         critics.append(stage.discriminator.joint.score.weight)
         if weight:
-            assert_close(reports[-1]["spectrum"], excess(painted[0], torch.zeros(64, 33)))
+            assert_close(reports[-1]["spectrum"], excess(power(painted[0]), torch.zeros(64, 33)))
     none, once, thrice = slopes
     assert (once - none).abs().max() > 1e-6 and "spectrum" not in reports[0]
     assert_close(thrice - none, 3 * (once - none), rtol=1e-3, atol=1e-5)

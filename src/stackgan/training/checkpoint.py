@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from stackgan.errors import ModelError, RunFailed
+from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage
 
 FORMAT = "stackgan-checkpoint/1"
@@ -35,6 +36,7 @@ def save_checkpoint(path: Path, stage: Stage, **more: Any) -> None:
         "average": None if stage.average is None else stage.average.state_dict(),
         "projected": None if stage.projected is None else stage.projected.state_dict(),
         "side_heads": None if stage.side_heads is None else stage.side_heads.state_dict(),
+        "spectrum": None if stage.spectrum is None else stage.spectrum.seen,
         "sketcher": None if stage.moving is None else stage.moving.state_dict(),
         **more,
     }
@@ -91,6 +93,8 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
             if state.get("side_heads") is None:
                 raise KeyError("side_heads")
             _fill(stage.side_heads, state["side_heads"])
+        if stage.spectrum is not None:
+            stage.spectrum.seen = _power_seen(stage.spectrum, state.get("spectrum"))
         if stage.moving is not None:
             _fill(stage.moving, state["sketcher"])
         stage.generator_optimizer.load_state_dict(state["generator_optimizer"])
@@ -99,6 +103,15 @@ def restore(stage: Stage, state: dict[str, Any], path: Path) -> None:
     except (KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} does not fit these networks and settings ({reason})") from None
+
+
+def _power_seen(spectrum: Spectrum, seen: object) -> torch.Tensor | None:
+    """The running power, where the checkpoint has one (before the first step it has none)."""
+    if seen is None:
+        return None
+    if not isinstance(seen, torch.Tensor) or seen.shape != spectrum.reference.shape:
+        raise ValueError("spectrum of another size")
+    return seen.to(spectrum.reference)
 
 
 def _fill(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:

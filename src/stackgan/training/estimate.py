@@ -15,6 +15,7 @@ from stackgan.config import Settings
 from stackgan.models.build import build_stage1
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
+from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 CLASSES = 100
@@ -113,7 +114,7 @@ def _trial(settings: Settings, number: Literal[1, 2], device: str) -> Stage:
     )
     if trial.spectrum_weight:
         side = _seen_px(settings, number)
-        stage.spectrum = torch.ones(side, side // 2 + 1, device=stage.device)
+        stage.spectrum = Spectrum(torch.ones(side, side // 2 + 1, device=stage.device))
     return stage
 
 

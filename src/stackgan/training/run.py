@@ -44,6 +44,7 @@ from stackgan.training.prepare import (
     with_dim,
 )
 from stackgan.training.record import Recorder
+from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
 
@@ -159,7 +160,8 @@ def train(
             if network is not None:
                 measure_text(network, embeddings)
         if stage.settings.spectrum_weight:
-            stage.spectrum = photographs_power(batches, stage.crop_px).to(stage.device)
+            reference = photographs_power(batches, stage.crop_px)
+            stage.spectrum = Spectrum(reference.to(stage.device))
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)

@@ -21,6 +21,8 @@ Power = Float[Tensor, "h w"]
 
 ALLOWED = 1.5
 """A picture may have so many times the photographs' power at a frequency before it costs."""
+KEPT = 0.95
+"""Share that a batch leaves to the ones before it in the running mean: about 20 batches count."""
 ROUNDING = (2 / 255) ** 2 / 12
 """Power that rounding to 256 levels puts at every frequency: what lies under it is not seen."""
 
@@ -40,15 +42,37 @@ def power(images: Images) -> Power:
     return found / window.square().sum()
 
 
-def excess(images: Images, reference: Power) -> Scalar:
+def excess(found: Power, reference: Power) -> Scalar:
     """Mean over all frequencies of the square of log power above log(``ALLOWED`` * reference).
 
-    ``reference`` is :func:`power` of photographs of the same size. Power of the size that rounding
-    makes is added to both, so that frequencies where nothing can be seen cost nothing.
+    ``found`` is :func:`power` of the pictures that pay, ``reference`` that of photographs of the
+    same size. Power of the size that rounding makes is added to both, so that frequencies where
+    nothing can be seen cost nothing.
     """
-    ours = (power(images) + ROUNDING).log()
+    ours = (found + ROUNDING).log()
     allowed = (ALLOWED * (reference + ROUNDING)).log()
     return (ours - allowed).clamp_min(0).square().mean()
+
+
+class Spectrum:
+    """What photographs have at each frequency (``reference``), and what fakes had lately (``seen``).
+
+    A batch of 16 says little: photographs themselves, 16 at a time, vary by 40 % at a frequency, so
+    that a cost of single batches pushes every frequency down and takes detail away. What costs is
+    therefore the mean of the last batches, the newest with weight 1 - ``KEPT``; the gradient goes
+    through the newest alone, whole. ``seen`` is None before the first.
+    """
+
+    def __init__(self, reference: Power) -> None:
+        self.reference = reference
+        self.seen: Power | None = None
+
+    def excess(self, images: Images) -> Scalar:
+        """:func:`excess` of the last batches, after ``images`` [B, 3, H, W] were added to them."""
+        newest = power(images)
+        now = newest.detach()
+        self.seen = now if self.seen is None else torch.lerp(now, self.seen, KEPT)
+        return excess(self.seen + (newest - now), self.reference)
 
 
 def reference_power(pixels: Pixels) -> Power:

@@ -35,7 +35,7 @@ from stackgan.training.losses import (
 from stackgan.training.parts import Draw, Numbers, add, only_asked, split
 from stackgan.training.parts import StepBatch as StepBatch
 from stackgan.training.sketches import Crops, Worn, draw_crops, make_sketches, wear
-from stackgan.training.spectrum import Power, excess
+from stackgan.training.spectrum import Spectrum
 from stackgan.training.variants import (
     kl_of,
     text_of,
@@ -54,8 +54,8 @@ class Stage:
     ``finetune_stage1`` ask for what the authors' code does). None in Stage-I and while Stage-II
     trains on shrunken photographs alone. ``projected`` is the second discriminator, where there is
     one, ``side_heads`` those that name class and caption; their weights belong to
-    ``discriminator_optimizer``. ``spectrum`` is the photographs' power at each frequency.
-    ``crop_px`` is the side of the crops that Stage-II is trained on; 0: whole pictures.
+    ``discriminator_optimizer``. ``spectrum`` is the power at each frequency, photographs' and
+    fakes'. ``crop_px`` is the side of the crops that Stage-II is trained on; 0: whole pictures.
     """
 
     generator: Stage1Generator | Stage2Generator
@@ -67,7 +67,7 @@ class Stage:
     sketcher: Stage1Generator | None = None
     projected: ProjectedDiscriminator | None = None
     side_heads: SideHeads | None = None
-    spectrum: Power | None = None
+    spectrum: Spectrum | None = None
     crop_px: int = 0
     bf16: bool = False
     step: int = 0
@@ -384,7 +384,7 @@ def _generator_part(
             report["g_side"] = side.detach()
             loss = loss + side
     if stage.spectrum is not None:
-        too_much = excess(fakes.images, stage.spectrum)
+        too_much = stage.spectrum.excess(fakes.images)
         report["spectrum"] = too_much.detach()
         loss = loss + settings.spectrum_weight * too_much
     if settings.pixel_weight and fakes.pairs:
