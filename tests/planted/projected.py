@@ -7,6 +7,7 @@ from planted.defect import of
 _judge = of("models/projected.py", "tests/models/test_projected.py")
 _step = of("training/steps.py", "tests/training/test_projected_step.py")
 _heads = of("training/heads.py", "tests/training/test_projected_step.py")
+_maps = of("models/frozen_maps.py", "tests/models/test_frozen_maps.py")
 _kept = of("training/checkpoint.py", "tests/training/test_projected_step.py")
 
 DEFECTS = [
@@ -28,6 +29,36 @@ DEFECTS = [
         "* (127.5 / 128) - 0.5 / 128",
         "the maps are of the pixels the network knows",
         "test_the_maps_are_those_the_features_are_pooled_from",
+    ),
+    _maps(
+        "norm.bias.double() - mean.double() * gain",
+        "norm.bias.double() + mean.double() * gain",
+        "the batch normalisation lies in the convolution",
+        "test_maps_and_gradients_are_those_of_the_package_s_blocks",
+    ),
+    _maps(
+        "F.pad(weight, (right - left, 0, bottom - top, 0))",
+        "F.pad(weight, (0, right - left, 0, bottom - top))",
+        "padding more at the far side is a kernel with zeros at the near one",
+        "test_maps_and_gradients_are_those_of_the_package_s_blocks",
+    ),
+    _maps(
+        "hardtanh_backward(grad, result, 0, 6)",
+        "hardtanh_backward(grad, result, 0, 7)",
+        "what is cut at 6 has no slope",
+        "test_maps_and_gradients_are_those_of_the_package_s_blocks",
+    ),
+    _maps(
+        "return y + x if self.skip else y",
+        "return y",
+        "a block's input is added to its output",
+        "test_maps_and_gradients_are_those_of_the_package_s_blocks",
+    ),
+    _maps(
+        "if (left, right) != (top, bottom) or right - left not in (0, 1):",
+        "if False:",
+        "a padding of another network is refused",
+        "test_a_padding_of_another_network_is_refused",
     ),
     _heads(
         "projected([x.detach() for x in fake_maps], text)",

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stackgan.errors import InputError, ModelError
+from stackgan.models.frozen_maps import FrozenMaps
 from stackgan.tensors import FeatureMap, Images, Pixels
 
 ImageFeatures = Float[Tensor, "B 1280"]
@@ -74,6 +75,7 @@ class EfficientNetLite(nn.Module):
         self.network.to(memory_format=torch.channels_last)
         self.requires_grad_(False)
         self.eval()
+        self._maps: dict[torch.device, FrozenMaps] = {}
 
     def train(self, mode: bool = True) -> EfficientNetLite:
         """Stay in eval mode whatever ``mode`` says: frozen includes the batch statistics."""
@@ -123,14 +125,9 @@ class EfficientNetLite(nn.Module):
         wanted = self._last_blocks(strides)
         # (pixel - 127) / 128 of pixel = (image + 1) 127.5
         x = images.contiguous(memory_format=torch.channels_last) * (127.5 / 128) + 0.5 / 128
-        network = self.network
-        x = network._swish(network._bn0(network._conv_stem(x)))
-        found = []
-        for place, block in enumerate(network._blocks[: wanted[-1] + 1]):
-            x = block(x)
-            if place in wanted:
-                found.append(x)
-        return found
+        if images.device not in self._maps:
+            self._maps[images.device] = FrozenMaps(self.to(images.device).network)
+        return self._maps[images.device](x, wanted)
 
     def _last_blocks(self, strides: Sequence[int]) -> list[int]:
         """Places of the last blocks at each stride."""

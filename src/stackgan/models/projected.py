@@ -91,7 +91,7 @@ class ProjectedDiscriminator(nn.Module):
         if images.shape[-1] < self.size_px:
             size = (self.size_px, self.size_px)
             images = F.interpolate(images.float(), size, mode="bilinear", align_corners=False)
-        found = self._network[0].to(images.device).maps(images, self.taps)
+        found = self._network[0].maps(images, self.taps)
         return [mix(x) for mix, x in zip(self.mix, found, strict=True)]
 
     def forward(self, maps: list[Tensor], embedding: Embedding | None = None) -> AnyLogits:

@@ -55,7 +55,7 @@ def excess(found: Power, reference: Power) -> Scalar:
 
 
 class Spectrum:
-    """What photographs have at each frequency (``reference``), and what fakes had lately (``seen``).
+    """Photographs' power at each frequency (``reference``), and that of the last fakes (``seen``).
 
     A batch of 16 says little: photographs themselves, 16 at a time, vary by 40 % at a frequency, so
     that a cost of single batches pushes every frequency down and takes detail away. What costs is
