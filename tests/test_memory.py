@@ -38,7 +38,8 @@ def faults(keep: bool) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone is told")
 def test_the_same_memory_is_not_faulted_in_again() -> None:
-    # 879,000 without (1,719 where pages are huge). Now and then the heap places one of the nine elsewhere: 191 huge pages
+    # 879,000 without (1,719 where pages are huge). Now and then the heap places one of the nine
+    # elsewhere: 191 huge pages.
     assert faults(keep=True) < 1_000 < faults(keep=False)
 
 
