@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackgan.cli.answer import answer
+from stackgan.cli.options import Threads, use_free_threads
 from stackgan.cli.progress import bar
 from stackgan.errors import InputError
 
@@ -65,6 +66,14 @@ def command(
         bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16",
+            help="What to compute in; auto: the faster one, measured. The same as --set precision=",
+        ),
+    ] = None,
+    threads: Threads = None,
     json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
@@ -75,6 +84,10 @@ def command(
     from stackgan.training.plan import read_plan
 
     where = str(choose_device(device))
+    if precision is not None:
+        assign = [*(assign or []), f"precision={precision}"]
+    if not resume:
+        use_free_threads(threads)
     if resume:
         fixed = [data, root, option, preset, encoder, stage1, init_from, config, assign]
         if any(value not in (None, []) for value in fixed):
@@ -98,7 +111,7 @@ def command(
             _say("measuring")
         plan = training.begin(run, plan, device=where, say=_say)
     with _Bars() as bars:
-        folder = training.train(run, plan, device=where, say=_say, progress=bars)
+        folder = training.train(run, plan, device=where, threads=threads, say=_say, progress=bars)
     answer(f"{folder}", {"model": str(folder)}, json_wanted)
 
 

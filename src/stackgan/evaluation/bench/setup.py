@@ -24,9 +24,9 @@ from stackgan.evaluation.bench.networks import (
 from stackgan.evaluation.bench.recipe import PlainStage, plain_step
 from stackgan.hub import LoadedModel, load_model
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.precision import faster_precision
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
-from stackgan.training.assemble import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 Number = Literal[1, 2]
@@ -63,7 +63,7 @@ class Bench:
     @property
     def bf16(self) -> bool:
         """Whether training here computes in bfloat16."""
-        return has_bf16(self.device.type)
+        return faster_precision(self.device.type) == "bf16"
 
     def batch(self, size: int) -> int:
         """``size``, or a few where it is to be quick."""
