@@ -29,6 +29,7 @@ from stackgan.training.arithmetic import (
     write_arithmetic,
 )
 from stackgan.training.budget import Budget
+from stackgan.training.estimate import met_by
 from stackgan.training.plan import Plan
 
 BEGUN = Arithmetic("fp32", 1, "a processor", "2.0", {"conv3x3 float32 4>4 2x8x8": "tiles"})
@@ -201,3 +202,17 @@ def test_a_run_measures_keeps_and_computes_by_its_forms(
     use_forms({})
     training.train(run, chosen)
     assert forms_in_use() == kept.forms
+
+
+def test_a_penalty_is_computed_by_torch_alone() -> None:
+    """A convolution by nine products has no second gradient, whatever the table says."""
+    wide = settings(
+        architecture={"condition_dim": 4, "noise_dim": 4, "embedding_dim": 6, "stages": 1,
+                      "stage1_generator_width": 8, "stage1_discriminator_width": 4,
+                      "normalisation": "none"},
+        stage1={"steps": 2, "batch_size": 4, "r1_weight": 1.0, "r1_every": 1},
+    )  # fmt: skip
+    cases = met_by(wide, 1, "cpu")
+    assert any(case.function == "conv4s2p1" for case in cases)
+    use_forms({case.name: "nine" for case in cases if case.function == "conv4s2p1"})
+    assert met_by(wide, 1, "cpu") == cases  # steps of the same stage, the penalty among them
