@@ -36,9 +36,13 @@ def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2}, raising=False)
     monkeypatch.setattr(os, "sysconf", lambda name: 100, raising=False)
 
+    written: list[str] = []
+
     def write(first: str, second: str) -> None:
-        # the sum of all and the core that is not ours count nothing
-        path.write_text(f"cpu  9 9 9 9 9 9 9 9\ncpu0 {first}\ncpu1 {cpu(777, 0)}\ncpu2 {second}\n")
+        # the sum of all and the core that is not ours are busier each time, and count nothing
+        written.append(cpu(777 * len(written), 0))
+        lines = (f"cpu  {written[-1]}", f"cpu0 {first}", f"cpu1 {written[-1]}", f"cpu2 {second}")
+        path.write_text("\n".join(lines) + "\n")
 
     return write
 
