@@ -6,7 +6,7 @@ from planted.defect import of
 
 _decoding = of("data/decoding.py", "tests/data/test_bad_images.py")
 _images = of("data/images.py", "tests/data/test_bad_images.py")
-_examples = of("data/examples.py", "tests/data/test_bad_captions.py")
+_text = of("plain_text.py", "tests/data/test_bad_captions.py")
 _metadata = of("data/metadata.py", "tests/data/test_bad_captions.py")
 _folder = of("data/folder.py", "tests/data/test_bad_captions.py")
 _answer = of("cli/answer.py", "tests/data/test_bad_captions.py")
@@ -104,27 +104,27 @@ DEFECTS = [
     _images(
         "read_image(path, CHECK_PX)", "read_image(path)", "a check needs little memory", _LARGE
     ),
-    _examples('("utf-8", "cp1252", "latin-1")', '("utf-8", "latin-1")', "Windows quotes", _READ),
-    _examples(
+    _text('("utf-8", "cp1252", "latin-1")', '("utf-8", "latin-1")', "Windows quotes", _READ),
+    _text(
         '    codecs.BOM_UTF16_LE: "utf-16",  # a spreadsheet\'s "Unicode text"\n',
         "",
         "UTF-16 is known by its mark",
         "test_text_survives_each_encoding_that_says_what_it_is",
     ),
-    _examples(
+    _text(
         "            return None\n        return text",
         "            pass\n        return text",
         "noise is no text",
         _NO_TEXT,
     ),
-    _examples(
+    _text(
         '_CONTROL.sub(" ", caption)',
         "caption",
         "control characters become spaces",
         "test_plain_text_can_be_shown_stored_and_has_as_many_characters",
         _READ,
     ),
-    _examples('.replace("\\r", "\\n")', "", "a return alone ends a line", _READ),
+    _text('.replace("\\r", "\\n")', "", "a return alone ends a line", _READ),
     _metadata(
         'if max(map(len, name.split("/"))) > 255:', "if False:", "a caption is no name", _LINE
     ),
