@@ -175,6 +175,14 @@ def test_a_faulty_line_of_a_sub_folder_is_named_and_blames_no_other(tmp_path):
     assert missing == "two/gone.png is missing; two/metadata.jsonl, line 2 names it"
 
 
+def test_a_broken_header_excuses_no_image_of_another_folder(tmp_path):
+    put_images(tmp_path, "one/a.png", "two/b.png", "two/c.png")
+    (tmp_path / "one/metadata.csv").write_text("name,words\na.png,x\n")
+    put_rows(tmp_path / "two/metadata.jsonl", {"file_name": "b.png", "text": "b"})
+    found = faults(tmp_path)
+    assert len(found) == 2 and found[1] == "two/c.png has no line in the metadata"
+
+
 def test_two_tables_of_one_folder_are_not_passed_over_in_silence(tmp_path):
     put_cells(tmp_path, "of the csv")
     put_rows(tmp_path / "metadata.jsonl", {"file_name": "0.png", "text": "of the jsonl"})
