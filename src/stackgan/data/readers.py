@@ -44,7 +44,7 @@ READERS = {
         "MS-COCO's photographs with their captions, 2014 or a later year", coco.read, coco.faults
     ),
     "folder": Reader(
-        "your own images with metadata.jsonl, metadata.csv or a .txt beside each image",
+        "your own images with metadata.jsonl, metadata.csv or a .txt or .caption beside each",
         folder.read,
         folder.faults,
         folder.remarks,
