@@ -13,10 +13,13 @@ from stackgan.cli.options import (
     Encoder,
     Json,
     Model,
+    Precision,
+    Threads,
     check_folder,
     check_png,
     is_png,
     read_captions,
+    use_threads,
 )
 from stackgan.cli.progress import bar
 
@@ -76,6 +79,8 @@ def command(
     ] = 1,
     json: Json = False,
     device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Draw pictures from captions. Every PNG carries caption, seed, model and version."""
     from stackgan.data.examples import plain
@@ -99,7 +104,8 @@ def command(
 
     from stackgan.pipeline import StackGAN
 
-    network = StackGAN.from_pretrained(model, device, encoder)
+    use_threads(threads)
+    network = StackGAN.from_pretrained(model, device, encoder, precision)  # type: ignore[arg-type]
     remarks = network.remarks(asked, num_images, truncation, best_of)
     for sentence in remarks:
         warn(sentence)
