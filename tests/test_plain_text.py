@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from stackgan.cli.encoder import _class_map
 from stackgan.cli.options import read_captions
+from stackgan.config import given_settings
 from stackgan.data.check import report
 from stackgan.errors import DataError, InputError
 from stackgan.legacy.pickles import joined
@@ -60,10 +62,10 @@ def test_prompts_whose_letters_were_guessed_are_read_and_it_is_said(tmp_path, mo
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"a\n\nb \xe9\n", r"c\.txt is not UTF-8 \(line 3\); save it as UTF-8"),
-        (bytes(range(256)) * 8, r"c\.txt is not text"),
+        (b"a\n\nb \xe9\n", r"c\.txt: it is not UTF-8 \(line 3\); save it as UTF-8"),
+        (bytes(range(256)) * 8, r"c\.txt: it is not text"),
         (gzip.compress(b"a" * 99)[:12] + b"\0" * 30, r"c\.txt cannot be read"),
-        ("a cup".encode("utf-16") + b"\0", r"c\.txt is not text"),
+        ("a cup".encode("utf-16") + b"\0", r"c\.txt: it is not text"),
     ],
 )
 def test_an_encoders_captions_are_never_guessed(tmp_path, data, said):
@@ -75,6 +77,21 @@ def test_an_encoders_captions_are_never_guessed(tmp_path, data, said):
 @pytest.mark.parametrize("data", [b"", b"a cup", "caf\xe9".encode(), "caf\xe9".encode("utf-16")])
 def test_of_text_that_is_known_nothing_is_said(data):
     assert not_utf8(data) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_settings_and_maps_may_have_a_mark(tmp_path, encoding):
+    (tmp_path / "s.toml").write_bytes("[stage1]\r\nsteps = 7\r\n".encode(encoding))
+    assert given_settings(tmp_path / "s.toml") == {"stage1": {"steps": 7}}
+    (tmp_path / "map.json").write_bytes('{"caf\xe9": ["a"]}'.encode(encoding))
+    assert _class_map(tmp_path / "map.json") == {"caf\xe9": ["a"]}
+
+
+def test_settings_and_maps_are_never_guessed(tmp_path):
+    (tmp_path / "file").write_bytes(b"# a\n# caf\xe9\n")
+    for read in (given_settings, _class_map):
+        with pytest.raises(InputError, match=r"cannot be read.*: it is not UTF-8 \(line 2\)"):
+            read(tmp_path / "file")
 
 
 def test_captions_beside_the_authors_pickles_are_read_as_a_folders_are(tmp_path):

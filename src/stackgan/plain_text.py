@@ -52,6 +52,19 @@ def not_utf8(data: bytes) -> str | None:
     return None
 
 
+def decode_utf(data: bytes) -> str:
+    """Return text of UTF-8, UTF-16 or UTF-32, with or without a byte-order mark; none is guessed.
+
+    Raises :class:`ValueError` with the line of the first byte that is no such text.
+    """
+    if (guessed := not_utf8(data)) is not None:
+        raise ValueError(f"it {guessed.partition(':')[0]}")
+    text = decode_text(data)
+    if text is None:
+        raise ValueError("it is not text")
+    return text
+
+
 def plain(caption: str) -> str:
     """Return ``caption`` with a space for each control character, so that it can be shown.
 

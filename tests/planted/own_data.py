@@ -13,6 +13,7 @@ _text = of("plain_text.py", _OWN)
 _check = of("data/check.py", _OWN)
 _verb = of("cli/data.py", _OWN)
 _options = of("cli/options.py", "tests/test_plain_text.py")
+_config = of("config.py", "tests/test_plain_text.py")
 _captions = of("text/captions.py", "tests/test_plain_text.py")
 _pickles = of("legacy/pickles.py", "tests/test_plain_text.py")
 _captioning = of("training/captioning.py", "tests/test_plain_text.py")
@@ -251,9 +252,21 @@ DEFECTS = [
         "an encoder's captions end at line feeds alone",
         "test_a_captions_file_of_an_encoder_ends_its_lines_at_line_feeds",
     ),
+    _text(
+        "raise ValueError(f\"it {guessed.partition(':')[0]}\")",
+        "pass",
+        "settings are never guessed",
+        "tests/test_plain_text.py::test_settings_and_maps_are_never_guessed",
+    ),
+    _config(
+        "decode_utf(file.read_bytes())",
+        'file.read_text("utf-8")',
+        "settings may have a byte-order mark",
+        "test_settings_and_maps_may_have_a_mark",
+    ),
     _captions(
-        "if (guessed := not_utf8(data)) is not None:",
-        "if (guessed := None) is not None:",
+        "return decode_utf(data)",
+        'return data.decode("latin-1")',
         "an encoder's captions are never guessed",
         "test_an_encoders_captions_are_never_guessed",
     ),

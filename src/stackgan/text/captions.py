@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stackgan.errors import InputError
-from stackgan.plain_text import decode_text, not_utf8
+from stackgan.plain_text import decode_utf
 from stackgan.text.alphabet import words
 
 KEYS = ("captions", "caption", "text")
@@ -110,13 +110,10 @@ def _read(path: Path) -> str:
     except (OSError, EOFError, zlib.error) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(f"the captions file {path} cannot be read: {reason}") from None
-    if (guessed := not_utf8(data)) is not None:
-        line = guessed.partition(":")[0]
-        raise InputError(f"the captions file {path} {line}; save it as UTF-8")
-    text = decode_text(data)
-    if text is None:
-        raise InputError(f"the captions file {path} is not text; expected a caption a line")
-    return text
+    try:
+        return decode_utf(data)
+    except ValueError as error:
+        raise InputError(f"the captions file {path}: {error}; save it as UTF-8") from None
 
 
 def _of_object(path: Path, number: int, line: str) -> list[str]:
