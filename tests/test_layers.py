@@ -9,7 +9,7 @@ import stackgan
 
 SOURCE = Path(__file__).parents[1] / "src" / "stackgan"
 LAYERS = [
-    {"errors", "tensors", "safe_pickle", "memory"},
+    {"errors", "tensors", "safe_pickle", "memory", "plain_text"},
     {"config", "presets"},
     {"text", "models", "data"},
     {"result", "pipeline", "hub", "encoders", "remarks", "pil", "joint", "best_of"},

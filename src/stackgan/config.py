@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stackgan.errors import InputError, nearest
+from stackgan.plain_text import decode_utf
 
 
 class _Frozen(BaseModel):
@@ -371,7 +372,7 @@ def given_settings(
     given: dict[str, Any] = {}
     if file is not None:
         try:
-            given = tomllib.loads(file.read_text("utf-8"))
+            given = tomllib.loads(decode_utf(file.read_bytes()))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             raise InputError(f"the settings file {file} cannot be read: {error}") from None
     for assignment in assignments or []:

@@ -203,11 +203,12 @@ def _class_map(path: Path | None) -> dict[str, list[str]] | None:
     import json
 
     from stackgan.errors import InputError
+    from stackgan.plain_text import decode_utf
 
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(decode_utf(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise InputError(f"--class-map {path} cannot be read as JSON: {error}") from None
     fits = isinstance(found, dict) and all(
