@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from stackgan.cli.answer import warn
 from stackgan.errors import InputError
 
 Model = Annotated[
@@ -25,6 +26,11 @@ Device = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
+MOST = 1_000_000
+"""Pictures of a caption; the pipeline allows as many in a call."""
+IN_A_GRID = 512
+"""Pictures in one PNG: those of 256 pixels, with their sketches, are then as large as Pillow opens
+without a warning."""
 PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
@@ -58,6 +64,12 @@ def check_png(out: Path) -> None:
     if out.is_dir():
         raise InputError(f"--out {out} is a folder; give it another name than .png")
     check_folder(out.parent)
+
+
+def say_kept(wanted: Path, written: Path) -> None:
+    """Where the picture got another name than the one wanted, say so."""
+    if written != wanted:
+        warn(f"{wanted} is another picture and stays as it is; the new one is {written}")
 
 
 def check_folder(folder: Path) -> None:
