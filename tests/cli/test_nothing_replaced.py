@@ -202,7 +202,7 @@ def test_what_is_drawn_before_a_stop_is_kept_and_counted(
         (["-n", "2", "--seed", "9223372036854775807"], "seed is 9223372036854775807"),
         (["--seed", "-1"], "--seed"),
         (["--seed", "99999999999999999999"], "seed is 99999999999999999999"),
-        (["--truncation", "nan"], "truncation is nan"),
+        (["--truncation", "nan"], "--truncation"),
         (["--truncation", "-1"], "--truncation"),
     ],
 )
