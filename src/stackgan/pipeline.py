@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, lru_cache
@@ -461,11 +462,14 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, found in there.items() if found))
-    kind = name.split(":")[0]
-    if kind not in there:
-        raise InputError(f"device is {name!r}, expected auto, cpu, cuda or mps")
+    kind, colon, number = name.partition(":")
+    if kind not in there or (colon and not (kind == "cuda" and re.fullmatch("[0-9]{1,3}", number))):
+        raise InputError(f"device is {name!r}, expected auto, cpu, cuda, cuda:0 (1, ...) or mps")
     if not there[kind]:
         raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
+    if number and int(number) >= (count := torch.cuda.device_count()):
+        last = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0"
+        raise InputError(f"this machine has no device {name}; there is {last}")
     return torch.device(name)
 
 

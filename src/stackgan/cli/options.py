@@ -66,6 +66,17 @@ def check_png(out: Path) -> None:
     check_folder(out.parent)
 
 
+def check_file(out: Path) -> None:
+    """Find out before the work whether a file can be written as ``out``."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give a file's name")
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"--out {out}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} is not writable")
+
+
 def say_kept(wanted: Path, written: Path) -> None:
     """Where the picture got another name than the one wanted, say so."""
     if written != wanted:
