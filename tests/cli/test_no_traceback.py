@@ -153,7 +153,7 @@ def test_an_answer_that_a_full_disk_does_not_take_is_said(here):
     code, err = program(["--version"], "> /dev/full", here)
     assert (code, err) == (
         1,
-        "stackgan: the answer cannot be written: no space is left on the disk\n",
+        "stackgan: standard output: no space is left on the disk\n",
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import typer
 
 from stackgan import __version__
-from stackgan.cli.answer import say
+from stackgan.cli.answer import answer, say
 from stackgan.errors import StackGANError
 from stackgan.memory import is_out_of_memory, keep_freed_memory
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except OSError as error:
         if not code and not isinstance(error, BrokenPipeError):
-            _say(f"the answer cannot be written: {_os_sentence(error)}", 1)
+            _say(f"standard output: {_os_sentence(error)}", 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or 1
     sys.exit(code)
@@ -89,15 +89,15 @@ def _open_closed_streams() -> None:
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Errors go to stderr as one sentence each."""
     arguments = list(argv) or ["--help"]
-    if arguments[0] == "--version":
-        print(f"stackgan {__version__}")
-        return 0
     verb = None if arguments[0].startswith("-") else arguments[0]
     if held := next((word for word in arguments if "\0" in word), None):
         return _say(f"{held[:60]!r} holds a zero byte, which no name and no caption can have", 2)
     if option := _without_value(arguments):
         return _say(f"{option} is given an empty value; name one, or leave the option out", 2)
     try:
+        if arguments[0] == "--version":
+            answer(f"stackgan {__version__}", {}, False)
+            return 0
         command = typer.main.get_command(build_app(verb))
         code = command.main(arguments, prog_name="stackgan", standalone_mode=False)
         if code == INTERRUPTED:
