@@ -9,16 +9,20 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stackgan.errors import InputError, nearest
 from stackgan.plain_text import decode_utf
 
+LARGEST = 2**31 - 1
+"""No whole number among the settings but the seed is larger."""
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Architecture(_Frozen):
@@ -150,7 +154,7 @@ class StageSettings(_Frozen):
     """Adam's step for G."""
     discriminator_lr: float = Field(2e-4, gt=0)
     """Adam's step for D."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[_Beta, _Beta] = (0.5, 0.999)
     """Adam's betas."""
     halve_every_epochs: int = Field(100, ge=0)
     """The rates halve every so many epochs; 0: never. Paper: 100."""
@@ -294,7 +298,7 @@ class Settings(_Frozen):
     stage1: StageSettings = StageSettings()
     stage2: StageSettings = StageSettings()
     encoder: EncoderTraining = EncoderTraining()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**62)
     """Everything drawn in the run is a function of it."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 autocast where the processor computes in it."""
@@ -374,7 +378,8 @@ def given_settings(
         try:
             given = tomllib.loads(decode_utf(file.read_bytes()))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
-            raise InputError(f"the settings file {file} cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"the settings file {file} cannot be read: {reason}") from None
     for assignment in assignments or []:
         _merge(given, _parse_assignment(assignment))
     return given
@@ -394,10 +399,21 @@ def _preset(name: str) -> dict[str, Any]:
 
 def validate_settings(values: dict[str, Any]) -> Settings:
     """Check a nested dictionary of settings; one sentence names the first one that is wrong."""
+    _refuse_huge(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InputError(_sentence(error)) from None
+
+
+def _refuse_huge(values: dict[str, Any], prefix: str = "") -> None:
+    """InputError for a whole number that no tensor's size and no count of steps can be."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _refuse_huge(value, f"{prefix}{name}.")
+        elif isinstance(value, int) and value > LARGEST and prefix + name != "seed":
+            digits = str(value) if value < 10**30 else f"a number of {len(str(value))} digits"
+            raise InputError(f"the setting {prefix}{name} is {digits}: expected at most {LARGEST}")
 
 
 def _parse_assignment(assignment: str) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -43,6 +46,8 @@ BATCH_1 = 16
 """Images in one pass of Stage-I on a GPU."""
 BATCH_2 = 8
 """Images in one pass of Stage-II on a GPU: its maps at 256x256 are what fills the memory."""
+MOST = 1_000_000
+"""Pictures that a call draws, those that ``best_of`` throws away among them."""
 
 
 class Drawn(NamedTuple):
@@ -132,21 +137,69 @@ class StackGAN:
             ModelError: ``best_of`` with a text encoder that has no image side.
         """
         captions = check_captions(captions)
-        if num_images < 1:
-            raise InputError(f"num_images is {num_images}, expected 1 or more")
-        if best_of < 1:
-            raise InputError(f"best_of is {best_of}, expected 1 or more")
+        stage = self._stage(stage)
+        check_count(len(captions), num_images, best_of)
+        _check_memory(len(captions) * num_images, 64 if stage == 1 else self.architecture.image_px)
+        parts = list(self.stream(captions, num_images, seed, stage, truncation, best_of, progress))
+        return Result.join(parts)
+
+    def stream(
+        self,
+        captions: str | Sequence[str],
+        num_images: int = 1,
+        seed: int = 0,
+        stage: int | None = None,
+        truncation: float | None = None,
+        best_of: int = 1,
+        progress: Progress | None = None,
+    ) -> Iterator[Result]:
+        """Draw what a call draws, a few pictures at a time, in the same order and the same bytes.
+
+        However many are asked for, no more than 16 are held. Arguments as in a call, and what a
+        call raises is raised here, before anything is drawn.
+        """
+        captions = check_captions(captions)
+        check_count(len(captions), num_images, best_of)
         check_seed(seed, num_images * best_of)
         stage, truncation = self._stage(stage), self.truncated(truncation)
-        asked = [caption for caption in captions for _ in range(num_images)]
-        seeds = [seed + i for _ in captions for i in range(num_images)]
         if best_of > 1:
-            from stackgan.best_of import best_seeds
+            _ = self.joint  # what is missing is said before anything is drawn
+        return self._parts(captions, num_images, seed, stage, truncation, best_of, progress)
 
-            tried = [seed + i for _ in captions for i in range(num_images * best_of)]
-            seeds, progress = best_seeds(self, asked, tried, best_of, truncation, progress)
-        drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
-        return self._result(drawn, asked, seeds, truncation, best_of)
+    def _parts(
+        self,
+        captions: Sequence[str],
+        num_images: int,
+        seed: int,
+        stage: int,
+        truncation: float,
+        best_of: int,
+        progress: Progress | None,
+    ) -> Iterator[Result]:
+        """The pictures of a call, pass by pass."""
+        from stackgan.best_of import best_seeds
+
+        embed = lru_cache(16)(lambda caption: self.embed([caption]))
+        count, done = len(captions) * num_images, 0
+        each = best_of + 1 if best_of > 1 else 1
+
+        def told_from(begun: int) -> Progress:
+            return lambda now, _: None if progress is None else progress(begun + now, count * each)
+
+        for part in self._passes(count, BATCH_1 if stage == 1 else BATCH_2):
+            places = range(part.start, part.stop)
+            asked = [captions[place // num_images] for place in places]
+            told = told_from(done)
+            if best_of == 1:
+                seeds = [seed + place % num_images for place in places]
+            else:
+                firsts = [seed + place % num_images * best_of for place in places]
+                tried = [first + i for first in firsts for i in range(best_of)]
+                seeds, told = best_seeds(self, asked, tried, best_of, truncation, told)
+            embedding = torch.cat([embed(caption) for caption in asked])
+            drawn = self.render(embedding, self.chance(seeds, truncation), stage, progress=told)
+            done += len(places) * each
+            yield self._result(drawn, asked, seeds, truncation, best_of)
 
     def draw(
         self,
@@ -243,12 +296,13 @@ class StackGAN:
         moves. With ``seed`` all that is random is that seed's, the same at every step, so that the
         ends are ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
         """
-        if steps < 2:
+        if _whole("steps", steps) < 2:
             raise InputError(f"steps is {steps}, expected 2 or more (both ends count)")
         start, end = self.embed(check_captions([first, last]))
         share = torch.linspace(0, 1, steps, device=self.device)[:, None]
         embedding = torch.lerp(start.expand(steps, -1), end.expand(steps, -1), share)
-        check_seed(seed or 0)
+        _check_memory(steps, self.architecture.image_px)
+        check_seed(0 if seed is None else seed)
         truncation = 0.0 if seed is None else self.truncation
         chance = self.chance([seed or 0] * steps, truncation)
         drawn = self.render(embedding, chance, self._stage(None))
@@ -417,11 +471,14 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, found in there.items() if found))
-    kind = name.split(":")[0]
-    if kind not in there:
-        raise InputError(f"device is {name!r}, expected auto, cpu, cuda or mps")
+    kind, colon, number = name.partition(":")
+    if kind not in there or (colon and not (kind == "cuda" and re.fullmatch("[0-9]{1,3}", number))):
+        raise InputError(f"device is {name!r}, expected auto, cpu, cuda, cuda:0 (1, ...) or mps")
     if not there[kind]:
         raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
+    if number and int(number) >= (count := torch.cuda.device_count()):
+        last = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0"
+        raise InputError(f"this machine has no device {name}; there is {last}")
     return torch.device(name)
 
 
@@ -451,7 +508,42 @@ def check_captions(captions: str | Sequence[str]) -> list[str]:
     return [plain(caption).strip() for caption in listed]
 
 
-def check_seed(seed: int, num_images: int = 1) -> None:
+def check_count(captions: int, num_images: object, best_of: object = 1) -> None:
+    """InputError unless the pictures of a call are at least one and not more than :data:`MOST`."""
+    many, of = _whole("num_images", num_images), _whole("best_of", best_of)
+    for name, value in (("num_images", many), ("best_of", of)):
+        if value < 1:
+            raise InputError(f"{name} is {value}, expected 1 or more")
+    if captions * many * of > MOST:
+        factors = [str(value) for value in (captions, many, of) if value > 1]
+        raise InputError(
+            f"num_images is {many}: {' x '.join(factors)} pictures are too many for one call, "
+            f"which draws up to {MOST:,}; ask for fewer, or in several calls by seed"
+        )
+
+
+def _check_memory(count: int, side_px: int) -> None:
+    """InputError where so many pictures, held at once, are more than half of the memory."""
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not told on this system
+        return
+    if (needed := 2 * 3 * side_px**2 * count) > machine / 2:
+        raise InputError(
+            f"{count:,} pictures of {side_px}x{side_px} take about {needed / 2**30:.1f} GiB of "
+            f"memory at once, and this machine has {machine / 2**30:.1f}: ask for fewer at a "
+            "time (model.stream holds a few of all that are asked for)"
+        )
+
+
+def _whole(name: str, value: object) -> int:
+    """A whole number as it is; InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} is {value!r}, expected one whole number")
+    return int(value)
+
+
+def check_seed(seed: object, num_images: int = 1) -> None:
     """InputError unless every seed from ``seed`` on fits 63 bits."""
-    if not 0 <= seed <= 2**63 - num_images:
+    if not 0 <= _whole("seed", seed) <= 2**63 - num_images:
         raise InputError(f"seed is {seed}, expected a whole number from 0 to 2**63 - 1")

@@ -146,7 +146,9 @@ def toy(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="The drawing is a function of it.")
     ] = 0,
-    count: Annotated[int, typer.Option("--count", min=35, help="How many pictures.")] = 2000,
+    count: Annotated[
+        int, typer.Option("--count", min=35, max=1_000_000, help="How many pictures.")
+    ] = 2000,
     json_wanted: Json = False,
 ) -> None:
     """Draw a captioned toy set: coloured shapes, some combinations held out as the test split."""

@@ -39,8 +39,11 @@ def describe(path: str) -> dict[str, Any]:
         return _png(file)
     if kind == ".safetensors":
         return _safetensors(file)
-    with file.open("rb") as opened:
-        start = opened.read(4)
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(4)
+    except OSError as error:  # a failing read names no file
+        raise InputError(f"{file} cannot be read: {(error.strerror or '').lower()}") from None
     if start == b"PK\x03\x04":
         return _checkpoint(file)
     if start == b"\x89PNG":

@@ -9,6 +9,7 @@ import typer
 
 from stackgan.cli.answer import answer, warn
 from stackgan.cli.options import (
+    IN_A_GRID,
     Device,
     Encoder,
     Json,
@@ -17,6 +18,7 @@ from stackgan.cli.options import (
     Threads,
     check_png,
     is_png,
+    say_kept,
     use_threads,
 )
 
@@ -24,7 +26,10 @@ from stackgan.cli.options import (
 def command(
     first: Annotated[str, typer.Argument(metavar="A", help="The caption to start from.")],
     last: Annotated[str, typer.Argument(metavar="B", help="The caption to end at.")],
-    steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures, both ends included.")] = 8,
+    steps: Annotated[
+        int,
+        typer.Option("--steps", min=2, max=IN_A_GRID, help="Pictures, both ends included."),
+    ] = 8,
     model: Model = "flowers",
     encoder: Encoder = None,
     seed: Annotated[
@@ -32,7 +37,12 @@ def command(
         typer.Option("--seed", min=0, help="Draw noise from this seed; without it noise is zero."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.png", help="Default: ./A-to-B.png.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.png",
+            help="Default: ./A-to-B.png. A name that is another picture's gets -2, -3, ...",
+        ),
     ] = None,
     json: Json = False,
     device: Device = "auto",
@@ -66,5 +76,6 @@ def command(
         "seed": "none" if seed is None else str(seed),
         **result.common_fields(),
     }
-    save_png(result.row(), path, fields)
-    answer(str(path), {"file": str(path), "steps": steps, **fields}, json)
+    written = save_png(result.row(), path, fields)
+    say_kept(path, written)
+    answer(str(written), {"file": str(written), "steps": steps, **fields}, json)

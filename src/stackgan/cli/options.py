@@ -44,6 +44,11 @@ Precision = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
+MOST = 1_000_000
+"""Pictures of a caption; the pipeline allows as many in a call."""
+IN_A_GRID = 512
+"""Pictures in one PNG: those of 256 pixels, with their sketches, are then as large as Pillow opens
+without a warning."""
 PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
@@ -119,6 +124,23 @@ def check_png(out: Path) -> None:
     if out.is_dir():
         raise InputError(f"--out {out} is a folder; give it another name than .png")
     check_folder(out.parent)
+
+
+def check_file(out: Path) -> None:
+    """Find out before the work whether a file can be written as ``out``."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give a file's name")
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"--out {out}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} is not writable")
+
+
+def say_kept(wanted: Path, written: Path) -> None:
+    """Where the picture got another name than the one wanted, say so."""
+    if written != wanted:
+        warn(f"{wanted} is another picture and stays as it is; the new one is {written}")
 
 
 def check_folder(folder: Path) -> None:

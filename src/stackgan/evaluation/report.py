@@ -168,8 +168,8 @@ def sentences(examples: Sequence[Example], count: int, copies: int = 1) -> list[
     for place in range(0, count, copies):
         turn, which = divmod(place // copies, len(examples))
         captions = examples[which].captions
-        drawn += [captions[turn % len(captions)]] * copies
-    return drawn[:count]
+        drawn += [captions[turn % len(captions)]] * min(copies, count - place)
+    return drawn
 
 
 def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "box") -> Pixels:

@@ -16,6 +16,7 @@ from stackgan.models.build import build_stage1
 from stackgan.models.forms import Case, met_cases
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
+from stackgan.training.shortage import shortage_told
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
@@ -72,7 +73,8 @@ def try_stage(
     At its own batch where the patience allows it, else at two small ones, and the line through both
     is drawn to the stage's own.
     """
-    with torch.random.fork_rng(devices=[]):
+    chosen = settings.stage1 if number == 1 else settings.stage2
+    with shortage_told(chosen, number), torch.random.fork_rng(devices=[]):
         stage = _trial(settings, number, device)
         step_s, memory = _step(stage, settings, number, patience_s)
         return StageCost(

@@ -45,6 +45,7 @@ from stackgan.training.prepare import (
     with_dim,
 )
 from stackgan.training.record import Recorder
+from stackgan.training.shortage import shortage_told
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
@@ -165,7 +166,8 @@ def train(
             settings = _with_encoder(plan.settings, encoder)
             shared = replace(shared, plan=plan, settings=settings)
         settings = in_steps(settings, number, batches.steps_per_epoch)
-        stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
+        with shortage_told(getattr(settings, f"stage{number}"), number):
+            stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
         for network in (stage.generator, stage.average, *stage.asked):
             if network is not None:
                 measure_text(network, embeddings)
@@ -175,7 +177,8 @@ def train(
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)
-        _train_stage(shared, stage, number, batches, sketching)
+        with shortage_told(stage.settings, number):
+            _train_stage(shared, stage, number, batches, sketching)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
             projected = None if stage.projected is None else stage.projected.state_dict()
