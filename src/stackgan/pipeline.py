@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import cached_property, lru_cache
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from stackgan.models.arranged import Arranged
 from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
 from stackgan.models.packed import pack
 from stackgan.pil import Pictures, as_pil, as_pixels
+from stackgan.precision import faster_precision, has_bf16_convolutions
 from stackgan.result import Result as Result
 from stackgan.tensors import (
     Condition,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
+SamplingPrecision = Literal["auto", "fp32", "bf16"]
 BATCH_1 = 16
 """Images in one pass of Stage-I on a GPU."""
 BATCH_2 = 8
@@ -71,14 +73,16 @@ class StackGAN:
     whatever is drawn with it; on a GPU pixels differ by at most 2 levels across batch sizes.
     """
 
-    def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
+    def __init__(
+        self, loaded: LoadedModel, device: str = "auto", precision: SamplingPrecision = "auto"
+    ) -> None:
         self.name = loaded.name
         self.loaded = loaded
         self.architecture = loaded.architecture
         self.encoder: TextEncoder = loaded.encoder
         self.truncation = read_truncation(loaded.config)
         self.device = choose_device(device)
-        self.dtype = sampling_dtype(self.device)
+        self.dtype = sampling_dtype(self.device, precision)
         # Stage-I in float32: what bfloat16 rounds in a sketch, Stage-II sharpens, until 4 % of a
         # picture's pixels differ by more than 2 levels; and it is a tenth of the work.
         self.stage1 = self._ready(loaded.stage1, torch.float32)
@@ -90,17 +94,22 @@ class StackGAN:
         name_or_dir: str | Path = "flowers",
         device: str = "auto",
         encoder: TextEncoder | str | Path | None = None,
+        precision: SamplingPrecision = "auto",
     ) -> StackGAN:
         """Load a shipped model by name, or a model folder, or the model of a run folder.
 
         Args:
             device: auto, cpu, cuda or mps.
             encoder: only for a model that keeps its encoder elsewhere; itself, its name or path.
+            precision: what Stage-II computes in: fp32, bf16, or auto, the faster one on this
+                processor (measured once), float32 on a GPU. Between the two a picture's pixels
+                differ by a few levels.
 
         Raises:
+            InputError: another precision or device.
             ModelError: nothing there, a damaged file, or another encoder than it was trained with.
         """
-        return cls(load_model(name_or_dir, encoder=encoder), device)
+        return cls(load_model(name_or_dir, encoder=encoder), device, precision)
 
     def __call__(
         self,
@@ -473,13 +482,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def sampling_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a CPU that multiplies it natively (AVX-512 BF16, AMX), float32 elsewhere."""
-    if device.type != "cpu":
-        return torch.float32
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-    return torch.bfloat16 if native else torch.float32
+def sampling_dtype(device: torch.device, precision: SamplingPrecision = "auto") -> torch.dtype:
+    """What Stage-II draws in; ``auto``: on a CPU the faster, as measured, float32 elsewhere.
+
+    Raises:
+        InputError: another precision, or bf16 on a processor that cannot.
+    """
+    if precision not in get_args(SamplingPrecision):
+        raise InputError(f"precision is {precision!r}, expected auto, fp32 or bf16")
+    if precision == "auto":
+        precision = faster_precision("cpu") if device.type == "cpu" else "fp32"
+    if precision == "bf16" and device.type == "cpu" and not has_bf16_convolutions():
+        raise InputError("this processor has no bfloat16 convolutions; use --precision fp32")
+    return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
 def check_captions(captions: str | Sequence[str]) -> list[str]:

@@ -16,8 +16,8 @@ def command(
         typer.Option(
             "--figures",
             metavar="NAME",
-            help="Of stage1, stage2, sampling, shipped, convolution, memory, data, cold, cost and "
-            "processes; with commas, or repeated. Without it, all.",
+            help="Of stage1, stage2, sampling, shipped, precision, convolution, memory, data, "
+            "cold, cost and processes; with commas, or repeated. Without it, all.",
         ),
     ] = None,
     out: Annotated[

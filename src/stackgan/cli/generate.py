@@ -16,11 +16,14 @@ from stackgan.cli.options import (
     Encoder,
     Json,
     Model,
+    Precision,
+    Threads,
     check_folder,
     check_png,
     is_png,
     read_captions,
     say_kept,
+    use_threads,
 )
 from stackgan.cli.progress import bar
 
@@ -83,6 +86,8 @@ def command(
     ] = 1,
     json: Json = False,
     device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Draw pictures from captions. Every PNG carries caption, seed, model and version."""
     from stackgan.data.examples import plain
@@ -113,7 +118,8 @@ def command(
 
     check_count(len(asked), num_images, best_of)
     check_seed(seed, num_images * best_of)
-    network = StackGAN.from_pretrained(model, device, encoder)
+    use_threads(threads)
+    network = StackGAN.from_pretrained(model, device, encoder, precision)  # type: ignore[arg-type]
     remarks = network.remarks(asked, num_images, truncation, best_of)
     for sentence in remarks:
         warn(sentence)

@@ -14,9 +14,12 @@ from stackgan.cli.options import (
     Encoder,
     Json,
     Model,
+    Precision,
+    Threads,
     check_png,
     is_png,
     say_kept,
+    use_threads,
 )
 
 
@@ -43,6 +46,8 @@ def command(
     ] = None,
     json: Json = False,
     device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Walk from caption A to caption B in even steps of the embedding, one row of pictures."""
     from stackgan.data.examples import plain
@@ -57,11 +62,12 @@ def command(
             raise InputError(f"--out is {out}, expected a name that ends in .png")
         check_png(out)
 
+    use_threads(threads)
     from stackgan.pipeline import StackGAN
     from stackgan.result import save_png, slug
 
     path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
-    network = StackGAN.from_pretrained(model, device, encoder)
+    network = StackGAN.from_pretrained(model, device, encoder, precision)  # type: ignore[arg-type]
     for sentence in network.remarks([first, last]):
         warn(sentence)
     result = network.interpolate(first, last, steps, seed)

@@ -21,9 +21,11 @@ from typing import Any
 import typer
 
 from stackgan import __version__
+from stackgan.cli import options
 from stackgan.cli.answer import answer, say
 from stackgan.errors import StackGANError
 from stackgan.memory import is_out_of_memory, keep_freed_memory
+from stackgan.threads import Look, sleep_where_busy
 
 VERBS = {
     "generate": "Draw pictures from captions.",
@@ -58,6 +60,8 @@ EPILOG = "`stackgan VERB --help` tells a verb's options, `stackgan --version` th
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script: run and exit."""
     _open_closed_streams()
+    sleep_where_busy()
+    options.started = Look()
     keep_freed_memory()
     code = run(sys.argv[1:] if argv is None else argv)
     try:

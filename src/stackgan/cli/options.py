@@ -11,6 +11,7 @@ import typer
 
 from stackgan.cli.answer import warn
 from stackgan.errors import InputError
+from stackgan.threads import Look, cores, free_threads
 
 Model = Annotated[
     str, typer.Option("--model", metavar="NAME|DIR", help="Shipped model, model or run folder.")
@@ -24,6 +25,24 @@ Encoder = Annotated[
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        max=1024,
+        metavar="N",
+        help="Threads to compute with. Without it one a core; training leaves busy cores out.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="auto|fp32|bf16",
+        help="What Stage-II computes in; auto: the faster one on this processor, measured once.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 MOST = 1_000_000
@@ -32,6 +51,43 @@ IN_A_GRID = 512
 """Pictures in one PNG: those of 256 pixels, with their sketches, are then as large as Pillow opens
 without a warning."""
 PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+
+
+started: Look | None = None
+"""The cores as the console script found them; None where this is no console script."""
+
+
+def use_threads(asked: int | None) -> None:
+    """Compute with as many threads as were asked for; torch's own number where none was."""
+    import torch
+
+    if asked is not None:
+        torch.set_num_threads(asked)
+
+
+def use_free_threads(asked: int | None) -> None:
+    """Compute with as many threads: those asked for, else one for each core that is free.
+
+    $OMP_NUM_THREADS stands, and so does torch's own number where the system does not tell how busy
+    it is. That cores are busy is said.
+    """
+    import torch
+
+    if asked is not None:
+        torch.set_num_threads(asked)
+        return
+    others = None if started is None else started.others_since()
+    if others is None or "OMP_NUM_THREADS" in os.environ:
+        return
+    most = torch.get_num_threads()
+    free = free_threads(others, most)
+    if free < most:
+        torch.set_num_threads(free)
+        with_them = "1 thread" if free == 1 else f"{free} threads"
+        warn(
+            f"the machine is busy ({others:.1f} of {cores()} cores), so this computes with "
+            f"{with_them}; --threads {most} takes all"
+        )
 
 
 def read_captions(path: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackgan.cli.answer import answer
+from stackgan.cli.options import Threads, use_free_threads
 from stackgan.cli.progress import bar
 from stackgan.errors import InputError
 
@@ -65,6 +66,14 @@ def command(
         bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16",
+            help="What to compute in; auto: the faster one, measured. The same as --set precision=",
+        ),
+    ] = None,
+    threads: Threads = None,
     json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
@@ -75,6 +84,10 @@ def command(
     from stackgan.training.plan import read_plan
 
     where = str(choose_device(device))
+    if precision is not None:
+        assign = [*(assign or []), f"precision={precision}"]
+    if not resume:
+        use_free_threads(threads)
     if resume:
         fixed = [data, root, option, preset, encoder, stage1, init_from, config, assign]
         if any(value not in (None, []) for value in fixed):
@@ -98,7 +111,7 @@ def command(
             _say("measuring")
         plan = training.begin(run, plan, device=where, say=_say)
     with _Bars() as bars:
-        folder = training.train(run, plan, device=where, say=_say, progress=bars)
+        folder = training.train(run, plan, device=where, threads=threads, say=_say, progress=bars)
     answer(f"{folder}", {"model": str(folder)}, json_wanted)
 
 
@@ -201,6 +214,8 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
 
     In words the settings come at once: they are known before anything is measured.
     """
+    from stackgan.models.forms import use_forms
+    from stackgan.training.arithmetic import known_forms
     from stackgan.training.planning import draft
     from stackgan.training.prepare import in_steps
     from stackgan.training.run import check
@@ -218,11 +233,14 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
     if not json_wanted:
         _print_settings(settings, found, planned=plan.budget is not None)
     _say("measuring")
+    use_forms(known_forms())
     if plan.budget is None:
         lines, told = _costs(plan, settled, device)
     else:
         lines, told = _planned(draft(run, plan, examples, device))
-    answer("\n".join(lines), {"settings": settings, "data": found, **told}, json_wanted)
+    line, computes = _computes(plan, device)
+    told = {"settings": settings, "data": found, **told, "computes": computes}
+    answer("\n".join([*lines, line]), told, json_wanted)
 
 
 def _print_settings(settings: dict[str, Any], found: dict[str, int], *, planned: bool) -> None:
@@ -251,6 +269,24 @@ def _costs(plan: Plan, settings: Settings, device: str) -> tuple[list[str], dict
         for name, cost in costs.items()
     ]
     return lines, costs
+
+
+def _computes(plan: Plan, device: str) -> tuple[str, dict[str, Any]]:
+    """What a run would compute in, in words and as values."""
+    import torch
+
+    from stackgan.machine import processor
+    from stackgan.training.arithmetic import known_forms
+    from stackgan.training.assemble import computes_in_bf16
+
+    told = {
+        "precision": "bf16" if computes_in_bf16(plan.settings, device) else "fp32",
+        "threads": torch.get_num_threads(),
+        "processor": processor() if device == "cpu" else device,
+        "forms_measured": len(known_forms()),
+    }
+    line = "computes in {precision} with {threads} threads on {processor}".format_map(told)
+    return line, told
 
 
 def _planned(plan: Plan) -> tuple[list[str], dict[str, Any]]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from stackgan.config import Settings
 from stackgan.models.build import build_stage1
+from stackgan.models.forms import Case, met_cases
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
 from stackgan.training.shortage import shortage_told
@@ -83,6 +84,16 @@ def try_stage(
             memory,
             _row(stage, settings),
         )
+
+
+def met_by(settings: Settings, number: Literal[1, 2], device: str) -> list[Case]:
+    """The convolutions that a step of a stage computes, found by one step on noise."""
+    with torch.random.fork_rng(devices=[]), met_cases() as met:
+        stage = _trial(settings, number, device)
+        example = _noise(stage, settings, number, stage.settings.batch_size)
+        stage.step = 1  # no lazy penalty: its convolutions are torch's own
+        train_step(stage, example, torch.Generator().manual_seed(0))
+    return list(met)
 
 
 def time_warm(work: Callable[[], object], patience_s: float, most: int = 20) -> float:

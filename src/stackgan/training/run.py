@@ -29,6 +29,7 @@ from stackgan.models.conditioning import measure_text
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
+from stackgan.training.arithmetic import choose, go_on, write_arithmetic
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
@@ -91,9 +92,13 @@ def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sente
     """
     if (run / "settings.json").exists():
         raise InputError(f"{run} holds a run already: add --resume, or name another folder")
-    plan = draft(run, plan, check(plan), device)
+    examples = check(plan)
+    arithmetic = choose(plan, device, say)
+    arithmetic.use()
+    plan = draft(run, plan, examples, device)
     announce(plan, device, say)
     run.mkdir(parents=True, exist_ok=True)
+    write_arithmetic(run, arithmetic)
     write_json(run / "settings.json", plan.as_json())
     return plan
 
@@ -117,13 +122,15 @@ def train(
     plan: Plan,
     *,
     device: str = "cpu",
+    threads: int | None = None,
     say: Say = lambda sentence: None,
     progress: Progress = lambda what, done, total: None,
 ) -> Path:
     """Carry the run in folder ``run`` from wherever it stands to its end; return the model folder.
 
     A stage that is finished is not touched; one that is half done goes on from its checkpoint and
-    ends bit for bit as if it had never stopped.
+    ends bit for bit as if it had never stopped. It computes in what it began with (precision,
+    forms of convolution, threads); other ``threads`` move the last bits, which is said.
 
     Raises:
         DataError, InputError, ModelError: the data or files the plan names cannot be used.
@@ -132,6 +139,9 @@ def train(
     """
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     plan = plan if plan.budget is None else read_plan(run)  # it was planned since
+    arithmetic = go_on(run, plan, device, threads, say)
+    arithmetic.use()
+    plan = replace(plan, settings=arithmetic.settled(plan.settings))
     clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
     encoder = given_encoder(plan)
     if encoder is None:
