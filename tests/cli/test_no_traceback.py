@@ -243,6 +243,11 @@ LINES = {
         ["encoder", "train", "--data", "toy", "--root", "toy", "--out", "e", "--seed", "9" * 30],
         "--seed",
     ),
+    "threads without end": (
+        ["generate", "a", "--model", MODEL, "--threads", "9" * 20],
+        "--threads",
+    ),
+    "no threads": (["generate", "a", "--model", MODEL, "--threads", "0"], "--threads"),
     "a toy set without end": (["data", "toy", "--root", "t", "--count", "9" * 30], "--count"),
     "a report on a folder": ([*EVALUATE, "--out", "folder"], "--out folder is a folder"),
     "a report nowhere": ([*EVALUATE, "--out", "no/x.json"], "does not exist"),

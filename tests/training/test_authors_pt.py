@@ -258,11 +258,11 @@ def first_step(stage: Stage, number: int, monkeypatch: pytest.MonkeyPatch) -> tu
 def test_the_command_s_first_losses_are_the_recorded_ones_on_a_processor_with_bf16(
     preset: str, number: Literal[1, 2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stackgan.training.assemble.has_bf16", lambda device: True)
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
     found, expected = first_step(as_the_command(preset, number), number, monkeypatch)
     assert_close(found, expected, rtol=1e-5, atol=0)
     monkeypatch.undo()
-    monkeypatch.setattr("stackgan.training.assemble.has_bf16", lambda device: True)
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
     stage = as_the_command(preset, number, "precision=auto")  # what the preset holds off
     lower, expected = first_step(stage, number, monkeypatch)
     assert ((lower - expected) / expected).abs().max() > 1e-3
@@ -273,7 +273,7 @@ def test_the_command_s_first_losses_are_the_recorded_ones_on_a_processor_with_bf
 def test_presets_of_last_bits_compute_plainly_and_in_float32_throughout(
     preset: str, after: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stackgan.training.prepare.has_bf16", lambda device: True)
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
     settings = of_command("oxford102", [preset, *after], None, None, None)
     assert settings.precision == "fp32" and settings.architecture.arithmetic == "literal"
     assert not computes_in_bf16(settings, "cuda") and not computes_in_bf16(settings, "cpu")

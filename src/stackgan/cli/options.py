@@ -30,6 +30,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=1024,
         metavar="N",
         help="Threads to compute with. Without it one a core; training leaves busy cores out.",
     ),
