@@ -14,10 +14,11 @@ import torch
 from stackgan.cli import main as frame
 from stackgan.config import StageSettings, load_settings, validate_settings
 from stackgan.data.examples import Example
+from stackgan.devices import choose_device
 from stackgan.errors import InputError, RunFailed
 from stackgan.evaluation.report import sentences
 from stackgan.memory import is_out_of_memory
-from stackgan.pipeline import StackGAN, choose_device
+from stackgan.pipeline import StackGAN
 from stackgan.training.shortage import advice, shortage_told
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -223,7 +223,7 @@ DEFECTS = [
         "a fault is one line",
         _NAME,
     ),
-    _pipeline(
+    of("arguments.py", "tests/cli/test_generate.py")(
         "return [plain(caption).strip() for",
         "return [caption.strip() for",
         "PNG fields can be stored",

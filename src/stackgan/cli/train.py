@@ -79,7 +79,7 @@ def command(
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
     from dataclasses import replace
 
-    from stackgan.pipeline import choose_device
+    from stackgan.devices import choose_device
     from stackgan.training import run as training
     from stackgan.training.plan import read_plan
 
