@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
-BATCH_1 = 16
-"""Images in one pass of Stage-I on a GPU."""
-BATCH_2 = 8
-"""Images in one pass of Stage-II on a GPU: its maps at 256x256 are what fills the memory."""
+BATCH_1, BATCH_2 = 16, 8
+"""Images in one pass of a stage on a GPU: Stage-II's maps at 256x256 are what fills the memory."""
 
 
 class Drawn(NamedTuple):
@@ -446,5 +444,5 @@ class StackGAN:
     ) -> Result:
         sketches = as_pil(drawn.sketches)
         images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
-        told = (self.name, __version__, truncation, best_of)
-        return Result(images, sketches, list(captions), list(seeds), *told)
+        asked = (list(captions), list(seeds), self.name, __version__, truncation, best_of)
+        return Result(images, sketches, *asked)
