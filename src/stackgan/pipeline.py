@@ -79,6 +79,10 @@ class StackGAN:
         self.stage1 = self._ready(loaded.stage1, torch.float32)
         self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2, self.dtype)
 
+    def __repr__(self) -> str:
+        side = 64 if self.stage2 is None else self.architecture.image_px
+        return f"<StackGAN {self.name!r}: {side}x{side} pictures on {self.device}>"
+
     @classmethod
     def from_pretrained(
         cls,

@@ -21,7 +21,7 @@ FONT_PX = 14
 LINE_PX = 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Pictures, one for each (caption, seed), in the order asked for: caption by caption."""
 
@@ -39,6 +39,16 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        asked = ", ".join(repr(caption) for caption in list(dict.fromkeys(self.captions))[:3])
+        more = ", ..." if len(set(self.captions)) > 3 else ""
+        pictures = "1 picture" if len(self) == 1 else f"{len(self)} pictures"
+        return f"<Result of {self.model}: {pictures} of {asked}{more}>"
+
+    def _repr_png_(self) -> bytes:
+        """The grid, which a notebook shows."""
+        return as_png(self.grid(), {})
 
     @classmethod
     def join(cls, parts: Sequence[Result]) -> Result:

@@ -94,6 +94,11 @@ def command(
     from stackgan.errors import InputError
 
     asked = list(captions or [])
+    if len(asked) > 1 and not any(" " in caption.strip() for caption in asked):
+        warn(
+            f"{len(asked)} captions of one word each are drawn; a sentence goes into quotation "
+            f'marks: "{" ".join(asked)[:60]}"'
+        )
     if captions_file is not None:
         asked += read_captions(captions_file)
     if not asked:

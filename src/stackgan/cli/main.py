@@ -99,7 +99,7 @@ def run(argv: Sequence[str]) -> int:
     if option := _without_value(arguments):
         return _say(f"{option} is given an empty value; name one, or leave the option out", 2)
     try:
-        if arguments[0] == "--version":
+        if arguments[0] in ("--version", "-V"):
             answer(f"stackgan {__version__}", {}, False)
             return 0
         command = typer.main.get_command(build_app(verb))

@@ -31,7 +31,11 @@ def command(
     root: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
     preset: Annotated[
         list[str] | None,
-        typer.Option(help="A preset; may be given several times, the later one wins."),
+        typer.Option(
+            help="A preset: modern (the default), paper, authors-tf, authors-pt, authors-pt-coco, "
+            "finetune, toy, oxford102, cub, coco, or after another one ablation-...; may be given "
+            "several times, the later one wins."
+        ),
     ] = None,
     stage: Annotated[str, typer.Option(help="1, 2 or both.")] = "both",
     option: Annotated[
@@ -132,6 +136,11 @@ def _settings(
     from stackgan.hub import find_model, read_architecture
 
     names = list(preset or ["modern"])
+    if all(name.startswith("ablation-") and name in preset_names() for name in names):
+        raise InputError(
+            f"--preset {names[0]} is a row of the ablation and changes another preset: name that "
+            f"first, such as --preset paper --preset {names[0]}"
+        )
     if not preset and data in preset_names():
         names.append(str(data))
     if init_from is None:
@@ -231,7 +240,7 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
         settled = in_steps(settled, number, max(1, len(examples) // batch))
     settings = settled.model_dump(mode="json")
     if not json_wanted:
-        _print_settings(settings, found, planned=plan.budget is not None)
+        _print_settings(settings, found, plan)
     _say("measuring")
     use_forms(known_forms())
     if plan.budget is None:
@@ -243,12 +252,21 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
     answer("\n".join([*lines, line]), told, json_wanted)
 
 
-def _print_settings(settings: dict[str, Any], found: dict[str, int], *, planned: bool) -> None:
-    """Settings and data in words, at once; without those that are planned and told later."""
+def _print_settings(settings: dict[str, Any], found: dict[str, int], plan: Plan) -> None:
+    """Settings and data in words, at once; without those that are planned and told later.
+
+    Nor with those of a text encoder's training, where none is trained.
+    """
     from stackgan.training.budget import is_planned
 
+    planned = plan.budget is not None
     flat = [each for each in _flat(settings) if not (planned and is_planned(each[0]))]
+    if not plan.trains_encoder:
+        flat = [each for each in flat if not each[0].startswith("encoder.")]
     lines = [f"{name} = {value}" for name, value in flat]
+    if not plan.trains_encoder:
+        source = plan.encoder or plan.init_from or plan.stage1
+        lines.append(f"text encoder: taken over from {source}; none is trained")
     lines.append(
         f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"
     )

@@ -51,7 +51,7 @@ class Report:
 
     def as_text(self) -> str:
         """Return a table for a reader, the protocol below it."""
-        lines = [f"{'':<28}{'model':>10}{'real halves':>14}"]
+        lines = [f"{'lower is better':<28}{'model':>10}{'real halves':>14}"]
         for name, score in self.scores.items():
             lines.append(f"{name:<28}{_figure(score.value):>10}{_figure(score.floor):>14}")
         lines += ["", *(f"{key}: {value}" for key, value in self.protocol.items())]

@@ -144,6 +144,9 @@ def train(
     plan = replace(plan, settings=arithmetic.settled(plan.settings))
     clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
     encoder = given_encoder(plan)
+    if encoder is not None and not any((run / f"stage{n}").exists() for n in plan.stages):
+        source = plan.encoder or plan.init_from or plan.stage1
+        say(f"text encoder: {encoder.name} taken over from {source}; none is trained")
     if encoder is None:
         encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)
@@ -300,7 +303,14 @@ def _own_encoder(
     own = run / "encoder"
     if not (own / "text_encoder.safetensors").exists():
         cache = cache_folder(run, plan)
-        train_own_encoder(own, plan.settings, plan.data, examples, cache, say, progress)
+        try:
+            train_own_encoder(own, plan.settings, plan.data, examples, cache, say, progress)
+        except KeyboardInterrupt:
+            say(
+                f"stopped; `stackgan train --run {run} --resume` goes on, with the text encoder's "
+                "training from its start"
+            )
+            raise
         plan = note_used(run, plan, clock)
     return load_encoder(own), plan
 
