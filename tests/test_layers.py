@@ -9,7 +9,7 @@ import stackgan
 
 SOURCE = Path(__file__).parents[1] / "src" / "stackgan"
 LAYERS = [
-    {"errors", "tensors", "safe_pickle", "memory"},
+    {"errors", "files", "optional", "tensors", "safe_pickle", "memory"},
     {"config", "presets"},
     {"text", "models", "data"},
     {"result", "pipeline", "hub", "encoders", "remarks", "pil", "joint", "best_of"},

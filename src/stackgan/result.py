@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
+
+from stackgan.files import whole_file
 
 COLUMNS = 8
 """Pictures in a row of a grid before it wraps."""
@@ -175,12 +176,8 @@ def save_png(picture: Image.Image, path: Path, fields: dict[str, str]) -> None:
         info.add_text(key, value)
     buffer = BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
-    part = path.with_name(f".{slug(path.stem)}.part-{os.getpid()}")
-    try:
+    with whole_file(path) as part:
         part.write_bytes(buffer.getvalue())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_fields(path: Path) -> dict[str, str]:

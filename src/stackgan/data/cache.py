@@ -193,8 +193,9 @@ def _reserve(path: Path) -> None:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
-    for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
-        if not _is_running(int(left_over.name.split(".")[-3])):
+    for left_over in path.parent.glob(f"*.*.*{_BUILDING}"):
+        process = left_over.name.split(".")[-3]
+        if process.isdecimal() and not _is_running(int(process)):
             left_over.unlink(missing_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}{_BUILDING}")
     try:
