@@ -47,7 +47,9 @@ def remove_left_overs(path: Path) -> None:
 
 def remove_parts(folder: Path) -> None:
     """Remove all that was left half written in ``folder``, where no other process writes."""
-    left = re.compile(r"\..+\.(part(-\d+)?|old)|.+\.(partial|building)")
+    left = re.compile(
+        r"\..+\.(part(-\d+)?|old)|(text_encoder|pixels|embeddings)\b.+\.(partial|building)"
+    )
     with suppress(OSError):
         for entry in os.scandir(folder):
             if left.fullmatch(entry.name) and not _is_last_copy(entry.name, folder):

@@ -61,9 +61,16 @@ def read_plan(run: Path) -> Plan:
 
 
 def cache_folder(run: Path, plan: Plan) -> Path:
-    """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
-    prepared = Path(plan.root) / ".stackgan"
-    return prepared if prepared.is_dir() and os.access(prepared, os.W_OK) else run / "cache"
+    """Where a run writes its cache: beside what was prepared, or else inside the run."""
+    prepared = prepared_folder(plan)
+    writable = prepared is not None and os.access(prepared, os.W_OK)
+    return prepared if prepared is not None and writable else run / "cache"
+
+
+def prepared_folder(plan: Plan) -> Path | None:
+    """Where `stackgan data prepare` caches the plan's data; None where it never did."""
+    folder = Path(plan.root) / ".stackgan"
+    return folder if folder.is_dir() else None
 
 
 def require_new(run: Path) -> None:

@@ -47,6 +47,7 @@ from stackgan.training.prepare import (
     train_own_encoder,
     with_dim,
 )
+from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
 from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
 from stackgan.training.spectrum import Spectrum
@@ -151,6 +152,7 @@ def _train(run: Path, plan: Plan, device: str, say: Say, progress: Progress) -> 
     clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
     encoder = given_encoder(plan)
     fixed = _go_on(run, plan, examples, encoder, say)
+    use_prepared(run, plan, examples, say)
     if encoder is None:
         encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)

@@ -1,0 +1,92 @@
+"""Files are whole or not there, and what a kill leaves is removed by the next whole save."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stackgan.files import is_running, part_of, remove_left_overs, remove_parts, whole_file
+
+DEAD = 999_999_999
+
+
+def save(path: Path) -> None:
+    with whole_file(path) as part:
+        part.write_text("whole")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        f".picture.png.part-{DEAD}",
+        f".picture.png.part-{os.getpid()}",
+        ".picture.png.part",
+        "picture.png.partial",
+    ],
+)
+def test_a_whole_save_removes_what_a_kill_left_of_the_same_file(left: str, tmp_path: Path) -> None:
+    (tmp_path / left).write_text("ha")
+    save(tmp_path / "picture.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_a_half_written_folder_is_removed_with_all_it_holds(tmp_path: Path) -> None:
+    (tmp_path / f".model.part-{DEAD}").mkdir()
+    (tmp_path / f".model.part-{DEAD}" / "generator.safetensors").write_text("ha")
+    remove_left_overs(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        f".picture.png.part-{os.getppid()}",  # another process is at it
+        f".other.png.part-{DEAD}",  # another file's
+        "picture.png.part",  # what a download goes on from
+        ".picture.png.parted",
+        ".picture.png",
+    ],
+)
+def test_a_whole_save_leaves_what_is_no_left_over_of_it(kept: str, tmp_path: Path) -> None:
+    (tmp_path / kept).write_text("kept")
+    save(tmp_path / "picture.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([kept, "picture.png"])
+
+
+def test_an_error_leaves_the_file_before_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), whole_file(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_long_name_has_a_part_that_the_disk_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 250)
+    save(path)
+    assert path.read_text() == "whole" and len(part_of(path).name) < 120
+
+
+def test_a_folder_that_is_held_is_rid_of_all_parts(tmp_path: Path) -> None:
+    half = [".model.part-1", ".sheet-000004.png.part", f".settings.json.part-{os.getppid()}",
+            "text_encoder.safetensors.partial", "pixels-64-crop-1.npy.7.ab.building"]  # fmt: skip
+    whole = ["checkpoint.pt", ".lock", "notes.partial", "a.part"]
+    for name in (*half, *whole):
+        (tmp_path / name).write_text("")
+    remove_parts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(whole)
+
+
+def test_the_model_before_stays_where_there_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / ".model.old").mkdir()
+    remove_parts(tmp_path)
+    assert (tmp_path / ".model.old").is_dir()
+    (tmp_path / "model").mkdir()
+    remove_parts(tmp_path)
+    assert not (tmp_path / ".model.old").exists()
+
+
+def test_which_processes_run() -> None:
+    assert is_running(os.getppid()) and not is_running(DEAD)
+    assert not is_running(os.getpid()) and not is_running(0) and not is_running(10**30)
