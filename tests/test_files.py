@@ -1,13 +1,26 @@
 """Files are whole or not there, and what a kill leaves is removed by the next whole save."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
+from stackgan.cli.answer import write_text
+from stackgan.data.toy import draw
 from stackgan.files import is_running, part_of, remove_left_overs, remove_parts, whole_file
+from stackgan.hub import write_json
+from stackgan.result import save_png
+from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
+from stackgan.text.precomputed import embed_to_file
+from stackgan.training.captioning import write_metadata
+from stackgan.training.joint import _keep_features
+from stackgan.training.record import Recorder
 
 DEAD = 999_999_999
+Writer = Callable[[Path], object]
 
 
 def save(path: Path) -> None:
@@ -90,3 +103,49 @@ def test_the_model_before_stays_where_there_is_no_other(tmp_path: Path) -> None:
 def test_which_processes_run() -> None:
     assert is_running(os.getppid()) and not is_running(DEAD)
     assert not is_running(os.getpid()) and not is_running(0) and not is_running(10**30)
+
+
+def sheet(path: Path) -> None:
+    recorder = Recorder(path.parent, print, None)
+    recorder.sheet(8, torch.zeros(2, 3, 8, 8, dtype=torch.uint8), 2, 9.0)
+    recorder.close()
+
+
+ENCODER = CharCnnRnn(Sizes(conv1=8, conv2=8, hidden=8, dim=12))
+WRITERS: dict[str, Writer] = {
+    "picture.png": lambda path: save_png(Image.new("RGB", (8, 8)), path, {}),
+    "report.json": lambda path: write_text(path, "{}"),
+    "settings.json": lambda path: write_json(path, {}),
+    "text_encoder.safetensors": ENCODER.save,
+    "captions.npz": lambda path: embed_to_file(ENCODER, ["a mug"], path),
+    "metadata.jsonl": lambda path: write_metadata(path, []),
+    "pixels.lite1.npz": lambda path: _keep_features(path, torch.zeros(1, 2, 3), ""),
+    "sheet-000008.png": sheet,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_kind_of_file_is_rid_of_what_a_kill_left_of_it(name: str, tmp_path: Path) -> None:
+    left = [tmp_path / f".{name}.part-{DEAD}", tmp_path / f".{name}.part"]
+    for path in left:
+        path.write_text("half")
+    WRITERS[name](tmp_path / name)
+    assert (tmp_path / name).exists() and not any(path.exists() for path in left)
+
+
+def test_a_model_folder_is_rid_of_what_a_kill_left_of_it(
+    new_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    left = tmp_path / f".model.part-{DEAD}"
+    left.mkdir()
+    (left / "generator.safetensors").write_text("half")
+    new_model(tmp_path / "model", stage2=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_toy_set_is_rid_of_what_a_kill_left_of_it(tmp_path: Path) -> None:
+    left = tmp_path / f".metadata.jsonl.part-{DEAD}"
+    draw(tmp_path, seed=0, count=35)
+    left.write_text("half")
+    draw(tmp_path, seed=0, count=35)
+    assert not left.exists()
