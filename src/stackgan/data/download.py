@@ -141,8 +141,8 @@ class _Records:
     def add(self, part: Part, sha256: str, size_bytes: int) -> None:
         """Keep what ``part`` is, in a file that is whole at every moment."""
         self.known[part.file] = {"url": part.url, "sha256": sha256, "bytes": size_bytes}
-        with whole_file(self.path) as part:
-            part.write_text(json.dumps(self.known, indent=2) + "\n", "utf-8")
+        with whole_file(self.path) as unfinished:
+            unfinished.write_text(json.dumps(self.known, indent=2) + "\n", "utf-8")
 
 
 @contextmanager

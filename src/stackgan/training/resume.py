@@ -41,7 +41,8 @@ def changed(run: Path, plan: Plan, change: Change) -> Plan:
                 f"{run} was begun without --{name.replace('_', '-')}, which cannot be added; begin "
                 "a new run with it"
             )
-    plan = replace(plan, **change.places)
+    places: dict[str, Any] = dict(change.places)
+    plan = replace(plan, **places)
     if not change.assignments:
         return plan
     values = plan.settings.model_dump(mode="json")
