@@ -9,8 +9,8 @@ import stackgan
 
 SOURCE = Path(__file__).parents[1] / "src" / "stackgan"
 LAYERS = [
-    {"errors", "tensors", "safe_pickle", "memory", "plain_text", "nested", "machine"}
-    | {"precision", "threads", "devices"},
+    {"errors", "files", "optional", "tensors", "safe_pickle", "memory", "plain_text", "nested"}
+    | {"machine", "precision", "threads", "devices"},
     {"config", "presets"},
     {"text", "models", "data"},
     {"result", "pipeline", "arguments", "hub", "encoders", "remarks", "pil", "joint", "best_of"},

@@ -409,7 +409,7 @@ _STEP = [
 ]
 
 _RUN = [
-    _checkpoint(
+    of("files.py", "tests/training/test_run.py")(
         "os.replace(part, path)",
         "path.write_bytes(part.read_bytes())",
         "a checkpoint is written whole or not at all",
@@ -492,20 +492,20 @@ _RUN = [
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
     ),
     _run(
-        'return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step',
-        "return Tally(), stage.step",
+        'tally = Tally(state["tally"]["sums"], state["tally"]["counts"])',
+        "tally = Tally()",
         "the log's means are resumed",
         "test_ctrl_c_saves_and_the_run_goes_on",
     ),
     _run(
-        'state["tally"]["counts"]), stage.step',
-        'state["tally"]["counts"]), None',
+        "return tally, stage.step, ",
+        "return tally, None, ",
         "the log is kept on resume",
         _RESUMED,
     ),
     _run(
-        "    require_finite(tally.means(), stage.step)\n    save_checkpoint(",
-        "    save_checkpoint(",
+        "    require_finite(tally.means(), stage.step)\n    require_sound(",
+        "    require_sound(",
         "no bad checkpoint replaces a good one",
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
     ),

@@ -100,6 +100,7 @@ def train(
     from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
     from stackgan.training.encoder import EncoderSettings, image_inputs, train_encoder
+    from stackgan.training.trainable import require_encoder_data
 
     examples = read_examples(data, root, "train", **reader_options(option or []))
     check_folder(out)
@@ -115,6 +116,7 @@ def train(
         seed=seed,
         name=name or f"char-cnn-rnn-{data}",
     )
+    require_encoder_data(root, examples, settings)
     with bar("images") as progress:
         images = image_inputs(examples, settings, cache=out / "cache", progress=progress)
     with bar("training") as progress:

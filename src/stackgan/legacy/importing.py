@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stackgan.errors import DataError, InputError, ModelError, StackGANError
+from stackgan.files import part_of, remove_left_overs
 from stackgan.hub import file_sha256, save_model
 from stackgan.legacy import authors_pt, char_cnn_rnn, pickles, torch7
 from stackgan.legacy.pth import is_pth, read_pth
@@ -311,7 +312,7 @@ def _write_npz(file: Path, rows: Precomputed) -> None:
 @contextmanager
 def _whole(to: Path) -> Iterator[Path]:
     """A fresh folder that becomes ``to`` when all went well, and is gone when not."""
-    fresh = to.with_name(f".{to.name}.part-{os.getpid()}")
+    fresh = part_of(to)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
@@ -319,6 +320,7 @@ def _whole(to: Path) -> Iterator[Path]:
         if to.exists():
             to.rmdir()  # it is empty
         os.replace(fresh, to)
+        remove_left_overs(to)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

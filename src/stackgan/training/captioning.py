@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress, hidden
 from stackgan.errors import InputError, nearest
+from stackgan.files import whole_file
 from stackgan.joint import JointEmbedding
 from stackgan.training.joint import nearest_captions
 
@@ -105,13 +106,8 @@ def _folder(root: Path, path: Path) -> str | None:
 def write_metadata(file: Path, entries: Sequence[Entry]) -> None:
     """Write ``metadata.jsonl``, one line an entry, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as opened:
-            for entry in entries:
-                row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
-                row = {key: value for key, value in row.items() if value is not None}
-                opened.write(json.dumps(row, ensure_ascii=False) + "\n")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
+        for entry in entries:
+            row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
+            row = {key: value for key, value in row.items() if value is not None}
+            opened.write(json.dumps(row, ensure_ascii=False) + "\n")
