@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from stackgan import __version__, arguments
 from stackgan.devices import SamplingPrecision, choose_device, sampling_dtype
+from stackgan.drawn import Chance as Chance
+from stackgan.drawn import Drawn as Drawn
 from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model, read_truncation
 from stackgan.models.arranged import Arranged
@@ -41,21 +43,6 @@ BATCH_1, BATCH_2 = 16, 8
 """Images in one pass of a stage on a GPU: Stage-II's maps at 256x256 are what fills the memory."""
 
 
-class Drawn(NamedTuple):
-    """Pixels of both stages; ``pictures`` is None where only Stage-I was asked for."""
-
-    sketches: Pixels
-    pictures: PixelRows | None
-
-
-class Chance(NamedTuple):
-    """All that is random in a batch of pictures."""
-
-    noise: Noise
-    eps1: Condition
-    eps2: Condition
-
-
 class StackGAN:
     """A trained model, ready to draw.
 
@@ -80,8 +67,8 @@ class StackGAN:
         self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2, self.dtype)
 
     def __repr__(self) -> str:
-        side = 64 if self.stage2 is None else self.architecture.image_px
-        return f"<StackGAN {self.name!r}: {side}x{side} pictures on {self.device}>"
+        px = 64 if self.stage2 is None else self.architecture.image_px
+        return f"<StackGAN {self.name!r}: {px}x{px} pictures on {self.device}>"
 
     @classmethod
     def from_pretrained(
@@ -447,6 +434,6 @@ class StackGAN:
         best_of: int = 1,
     ) -> Result:
         sketches = as_pil(drawn.sketches)
-        images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
+        pictures = None if drawn.pictures is None else as_pil(drawn.pictures)
         asked = (list(captions), list(seeds), self.name, __version__, truncation, best_of)
-        return Result(images, sketches, *asked)
+        return Result(pictures or sketches, sketches, *asked)
