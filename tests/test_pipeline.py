@@ -9,10 +9,10 @@ from PIL import Image
 
 import stackgan
 from stackgan import InputError, StackGAN
+from stackgan.devices import choose_device, sampling_dtype
 from stackgan.hub import load_model, write_truncation
 from stackgan.models.build import build_stage1, build_stage2
-from stackgan.pipeline import choose_device, sampling_dtype
-from stackgan.result import file_names, read_fields, slug
+from stackgan.result import Result, read_fields, slug
 from stackgan.tensors import to_pixels
 
 PINK = "this flower has pink petals"
@@ -371,12 +371,14 @@ def test_a_failed_save_leaves_the_older_picture_and_no_scratch(model, tmp_path, 
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_file_names_are_safe_and_never_twice_the_same():
+def test_file_names_are_safe_and_never_twice_the_same(tmp_path):
     assert slug("A flower, with PINK petals!") == "a-flower-with-pink-petals"
     assert slug("../../etc/passwd") == "etc-passwd"
     assert slug("?!") == "picture"
     assert len(slug("word " * 50)) <= 60
-    assert file_names([PINK, PINK.upper(), PINK], [1, 1, 2]) == [
+    red, same = Image.new("RGB", (8, 8), "red"), [PINK, PINK.upper(), PINK]
+    result = Result([red] * 3, [red] * 3, same, [1, 1, 2], "m", "v")
+    assert [path.name for path in result.save(tmp_path)] == [
         "this-flower-has-pink-petals-1.png",
         "this-flower-has-pink-petals-1-2.png",
         "this-flower-has-pink-petals-2.png",

@@ -9,15 +9,19 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stackgan.errors import InputError, nearest
+from stackgan.nested import merge, parse_assignment, refuse_huge
+from stackgan.plain_text import decode_utf
+
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Architecture(_Frozen):
@@ -149,7 +153,7 @@ class StageSettings(_Frozen):
     """Adam's step for G."""
     discriminator_lr: float = Field(2e-4, gt=0)
     """Adam's step for D."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[_Beta, _Beta] = (0.5, 0.999)
     """Adam's betas."""
     halve_every_epochs: int = Field(100, ge=0)
     """The rates halve every so many epochs; 0: never. Paper: 100."""
@@ -293,7 +297,7 @@ class Settings(_Frozen):
     stage1: StageSettings = StageSettings()
     stage2: StageSettings = StageSettings()
     encoder: EncoderTraining = EncoderTraining()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**62)
     """Everything drawn in the run is a function of it."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 autocast where the processor computes in it."""
@@ -359,8 +363,8 @@ def load_settings(
     """
     merged: dict[str, Any] = {}
     for name in presets or []:
-        _merge(merged, _preset(name))
-    _merge(merged, given_settings(file, assignments))
+        merge(merged, _preset(name))
+    merge(merged, given_settings(file, assignments))
     return validate_settings(merged)
 
 
@@ -371,11 +375,12 @@ def given_settings(
     given: dict[str, Any] = {}
     if file is not None:
         try:
-            given = tomllib.loads(file.read_text("utf-8"))
+            given = tomllib.loads(decode_utf(file.read_bytes()))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
-            raise InputError(f"the settings file {file} cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"the settings file {file} cannot be read: {reason}") from None
     for assignment in assignments or []:
-        _merge(given, _parse_assignment(assignment))
+        merge(given, parse_assignment(assignment))
     return given
 
 
@@ -386,41 +391,18 @@ def _preset(name: str) -> dict[str, Any]:
     text = resources.files("stackgan.presets").joinpath(f"{name}.toml").read_text("utf-8")
     own, values = tomllib.loads(text), dict[str, Any]()
     for base in own.pop("extends", []):
-        _merge(values, _preset(base))
-    _merge(values, own)
+        merge(values, _preset(base))
+    merge(values, own)
     return values
 
 
 def validate_settings(values: dict[str, Any]) -> Settings:
     """Check a nested dictionary of settings; one sentence names the first one that is wrong."""
+    refuse_huge(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InputError(_sentence(error)) from None
-
-
-def _parse_assignment(assignment: str) -> dict[str, Any]:
-    key, equals, text = assignment.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set takes key=value, such as stage1.steps=4000, not {assignment!r}")
-    try:
-        value: Any = tomllib.loads(f"value = {text.strip()}")["value"]
-    except (ValueError, RecursionError):  # no TOML, a number of thousands of digits, too deep
-        value = None if text.strip() == "none" else text.strip()
-    for part in reversed(key.strip().split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
-    """Put ``over`` into ``base``, the later one of a stage's two lengths (steps, epochs) alone."""
-    if "steps" in over and "epochs" not in over:
-        base.pop("epochs", None)
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
 
 
 def _known_keys(path: tuple[Any, ...]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Keeping freed memory in the process, so that a step does not fault it in again."""
+"""Keeping freed memory in the process, and telling from an error that there is none left."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from functools import cache
@@ -10,6 +11,27 @@ from functools import cache
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc's <malloc.h>
 _HUGE_PAGES = 14  # MADV_HUGEPAGE of Linux's <sys/mman.h>
 _HUGE = 2**21
+_SHORT = (
+    "can't allocate memory",  # torch on a CPU: DefaultCPUAllocator
+    "not enough memory",  # the same on Windows
+    "out of memory",  # CUDA, MPS
+    "bad_alloc",
+    "cannot allocate memory",
+    "failed to map segment",  # a library that did not fit
+    "could not create a memory",  # oneDNN
+    "storage size calculation overflowed",  # more than could ever be there
+    "numel: integer multiplication overflow",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is a shortage of memory: Python's, numpy's, torch's on any device, C's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = str(error).lower()
+    return isinstance(error, RuntimeError | ImportError) and any(each in said for each in _SHORT)
 
 
 @cache

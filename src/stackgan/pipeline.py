@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from stackgan import __version__
-from stackgan.data.examples import plain
+from stackgan import __version__, arguments
+from stackgan.devices import SamplingPrecision, choose_device, sampling_dtype
+from stackgan.drawn import Chance as Chance
+from stackgan.drawn import Drawn as Drawn
 from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model, read_truncation
 from stackgan.models.arranged import Arranged
@@ -37,25 +39,8 @@ if TYPE_CHECKING:
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
-BATCH_1 = 16
-"""Images in one pass of Stage-I on a GPU."""
-BATCH_2 = 8
-"""Images in one pass of Stage-II on a GPU: its maps at 256x256 are what fills the memory."""
-
-
-class Drawn(NamedTuple):
-    """Pixels of both stages; ``pictures`` is None where only Stage-I was asked for."""
-
-    sketches: Pixels
-    pictures: PixelRows | None
-
-
-class Chance(NamedTuple):
-    """All that is random in a batch of pictures."""
-
-    noise: Noise
-    eps1: Condition
-    eps2: Condition
+BATCH_1, BATCH_2 = 16, 8
+"""Images in one pass of a stage on a GPU: Stage-II's maps at 256x256 are what fills the memory."""
 
 
 class StackGAN:
@@ -66,18 +51,24 @@ class StackGAN:
     whatever is drawn with it; on a GPU pixels differ by at most 2 levels across batch sizes.
     """
 
-    def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
+    def __init__(
+        self, loaded: LoadedModel, device: str = "auto", precision: SamplingPrecision = "auto"
+    ) -> None:
         self.name = loaded.name
         self.loaded = loaded
         self.architecture = loaded.architecture
         self.encoder: TextEncoder = loaded.encoder
         self.truncation = read_truncation(loaded.config)
         self.device = choose_device(device)
-        self.dtype = sampling_dtype(self.device)
+        self.dtype = sampling_dtype(self.device, precision)
         # Stage-I in float32: what bfloat16 rounds in a sketch, Stage-II sharpens, until 4 % of a
         # picture's pixels differ by more than 2 levels; and it is a tenth of the work.
         self.stage1 = self._ready(loaded.stage1, torch.float32)
         self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2, self.dtype)
+
+    def __repr__(self) -> str:
+        px = 64 if self.stage2 is None else self.architecture.image_px
+        return f"<StackGAN {self.name!r}: {px}x{px} pictures on {self.device}>"
 
     @classmethod
     def from_pretrained(
@@ -85,17 +76,22 @@ class StackGAN:
         name_or_dir: str | Path = "flowers",
         device: str = "auto",
         encoder: TextEncoder | str | Path | None = None,
+        precision: SamplingPrecision = "auto",
     ) -> StackGAN:
         """Load a shipped model by name, or a model folder, or the model of a run folder.
 
         Args:
             device: auto, cpu, cuda or mps.
             encoder: only for a model that keeps its encoder elsewhere; itself, its name or path.
+            precision: what Stage-II computes in: fp32, bf16, or auto, the faster one on this
+                processor (measured once), float32 on a GPU. Between the two a picture's pixels
+                differ by a few levels.
 
         Raises:
+            InputError: another precision or device.
             ModelError: nothing there, a damaged file, or another encoder than it was trained with.
         """
-        return cls(load_model(name_or_dir, encoder=encoder), device)
+        return cls(load_model(name_or_dir, encoder=encoder), device, precision)
 
     def __call__(
         self,
@@ -122,22 +118,72 @@ class StackGAN:
                 package that ranks is not installed.
             ModelError: ``best_of`` with a text encoder that has no image side.
         """
-        captions = check_captions(captions)
-        if num_images < 1:
-            raise InputError(f"num_images is {num_images}, expected 1 or more")
-        if best_of < 1:
-            raise InputError(f"best_of is {best_of}, expected 1 or more")
-        check_seed(seed, num_images * best_of)
-        stage, truncation = self._stage(stage), self.truncated(truncation)
-        asked = [caption for caption in captions for _ in range(num_images)]
-        seeds = [seed + i for _ in captions for i in range(num_images)]
-        if best_of > 1:
-            from stackgan.best_of import best_seeds
+        captions = arguments.check_captions(captions)
+        stage = self._stage(stage)
+        arguments.check_count(len(captions), num_images, best_of)
+        arguments.check_memory(
+            len(captions) * num_images, 64 if stage == 1 else self.architecture.image_px
+        )
+        parts = list(self.stream(captions, num_images, seed, stage, truncation, best_of, progress))
+        return Result.join(parts)
 
-            tried = [seed + i for _ in captions for i in range(num_images * best_of)]
-            seeds, progress = best_seeds(self, asked, tried, best_of, truncation, progress)
-        drawn = self.draw(asked, seeds, stage, truncation=truncation, progress=progress)
-        return self._result(drawn, asked, seeds, truncation, best_of)
+    def stream(
+        self,
+        captions: str | Sequence[str],
+        num_images: int = 1,
+        seed: int = 0,
+        stage: int | None = None,
+        truncation: float | None = None,
+        best_of: int = 1,
+        progress: Progress | None = None,
+    ) -> Iterator[Result]:
+        """Draw what a call draws, a few pictures at a time, in the same order and the same bytes.
+
+        However many are asked for, no more than 16 are held. Arguments as in a call, and what a
+        call raises is raised here, before anything is drawn.
+        """
+        captions = arguments.check_captions(captions)
+        arguments.check_count(len(captions), num_images, best_of)
+        arguments.check_seed(seed, num_images * best_of)
+        stage, truncation = self._stage(stage), self.truncated(truncation)
+        if best_of > 1:
+            _ = self.joint  # what is missing is said before anything is drawn
+        return self._parts(captions, num_images, seed, stage, truncation, best_of, progress)
+
+    def _parts(
+        self,
+        captions: Sequence[str],
+        num_images: int,
+        seed: int,
+        stage: int,
+        truncation: float,
+        best_of: int,
+        progress: Progress | None,
+    ) -> Iterator[Result]:
+        """The pictures of a call, pass by pass."""
+        from stackgan.best_of import best_seeds
+
+        embed = lru_cache(16)(lambda caption: self.embed([caption]))
+        count, done = len(captions) * num_images, 0
+        each = best_of + 1 if best_of > 1 else 1
+
+        def told_from(begun: int) -> Progress:
+            return lambda now, _: None if progress is None else progress(begun + now, count * each)
+
+        for part in self._passes(count, BATCH_1 if stage == 1 else BATCH_2):
+            places = range(part.start, part.stop)
+            asked = [captions[place // num_images] for place in places]
+            told = told_from(done)
+            if best_of == 1:
+                seeds = [seed + place % num_images for place in places]
+            else:
+                firsts = [seed + place % num_images * best_of for place in places]
+                tried = [first + i for first in firsts for i in range(best_of)]
+                seeds, told = best_seeds(self, asked, tried, best_of, truncation, told)
+            embedding = torch.cat([embed(caption) for caption in asked])
+            drawn = self.render(embedding, self.chance(seeds, truncation), stage, progress=told)
+            done += len(places) * each
+            yield self._result(drawn, asked, seeds, truncation, best_of)
 
     def draw(
         self,
@@ -153,9 +199,9 @@ class StackGAN:
         if len(captions) != len(seeds):
             raise InputError(f"{len(captions)} captions and {len(seeds)} seeds; expected as many")
         for one in seeds:
-            check_seed(one)
+            arguments.check_seed(one)
         chance = self.chance(seeds, self.truncated(truncation))
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         return self.render(embedding, chance, stage, batch, progress)
 
     def generate_pixels(
@@ -192,13 +238,13 @@ class StackGAN:
         sketches = as_pixels(images)
         if isinstance(captions, str):
             captions = [captions] * len(sketches)
-        captions = check_captions(captions)
+        captions = arguments.check_captions(captions)
         if len(captions) != len(sketches):
             raise InputError(
                 f"{len(sketches)} images and {len(captions)} captions; expected one for all or "
                 "one for each"
             )
-        check_seed(seed, len(sketches))
+        arguments.check_seed(seed, len(sketches))
         seeds = [seed + i for i in range(len(sketches))]
         truncation = self.truncated(truncation)
         pictures = self.refine_pixels(
@@ -217,7 +263,7 @@ class StackGAN:
     ) -> PixelRows:
         """Run Stage-II in bulk on uint8 [N, 3, 64, 64]; uint8 [N, 3, P, P]."""
         self._stage(2)
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         eps2 = self.chance(seeds, self.truncated(truncation)).eps2
         parts = []
         for part in self._passes(len(sketches), batch or BATCH_2):
@@ -234,12 +280,13 @@ class StackGAN:
         moves. With ``seed`` all that is random is that seed's, the same at every step, so that the
         ends are ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
         """
-        if steps < 2:
+        if arguments.check_whole("steps", steps) < 2:
             raise InputError(f"steps is {steps}, expected 2 or more (both ends count)")
-        start, end = self.embed(check_captions([first, last]))
+        start, end = self.embed(arguments.check_captions([first, last]))
         share = torch.linspace(0, 1, steps, device=self.device)[:, None]
         embedding = torch.lerp(start.expand(steps, -1), end.expand(steps, -1), share)
-        check_seed(seed or 0)
+        arguments.check_memory(steps, self.architecture.image_px)
+        arguments.check_seed(0 if seed is None else seed)
         truncation = 0.0 if seed is None else self.truncation
         chance = self.chance([seed or 0] * steps, truncation)
         drawn = self.render(embedding, chance, self._stage(None))
@@ -300,7 +347,7 @@ class StackGAN:
 
     def mean_sketches(self, captions: Sequence[str]) -> Pixels:
         """The sketch of each caption with all chance at zero, uint8 [N, 3, 64, 64]."""
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         return self.render(embedding, self.chance([0] * len(embedding), 0.0), 1).sketches
 
     def remarks(
@@ -318,7 +365,7 @@ class StackGAN:
         from stackgan.remarks import remarks
 
         truncation = self.truncated(truncation)
-        return remarks(self, check_captions(captions), num_images * best_of, truncation)
+        return remarks(self, arguments.check_captions(captions), num_images * best_of, truncation)
 
     @cached_property
     def joint(self) -> JointEmbedding:
@@ -376,14 +423,7 @@ class StackGAN:
         return ask_alone(pack(network)) if self.device.type == "cpu" else network
 
     def _stage(self, stage: int | None) -> int:
-        if stage not in (None, 1, 2):
-            raise InputError(f"stage is {stage}, expected 1 or 2")
-        if stage == 2 and self.stage2 is None:
-            raise InputError(
-                f"model {self.name!r} has Stage-I only (64x64): ask for stage 1, or train Stage-II "
-                "with `stackgan train --stage 2`"
-            )
-        return stage or (1 if self.stage2 is None else 2)
+        return arguments.check_stage(stage, 1 if self.stage2 is None else 2, self.name)
 
     def _result(
         self,
@@ -394,49 +434,6 @@ class StackGAN:
         best_of: int = 1,
     ) -> Result:
         sketches = as_pil(drawn.sketches)
-        images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
-        told = (self.name, __version__, truncation, best_of)
-        return Result(images, sketches, list(captions), list(seeds), *told)
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is cuda, else mps, else cpu; InputError where the one named is not there."""
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    kind = name.split(":")[0]
-    if kind not in there:
-        raise InputError(f"device is {name!r}, expected auto, cpu, cuda or mps")
-    if not there[kind]:
-        raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
-    return torch.device(name)
-
-
-def sampling_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a CPU that multiplies it natively (AVX-512 BF16, AMX), float32 elsewhere."""
-    if device.type != "cpu":
-        return torch.float32
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-    return torch.bfloat16 if native else torch.float32
-
-
-def check_captions(captions: str | Sequence[str]) -> list[str]:
-    """Captions as a list, plain and stripped; InputError where there is none or an empty one."""
-    listed = [captions] if isinstance(captions, str) else list(captions)
-    if not listed:
-        raise InputError("no caption was given; expected at least one sentence")
-    for place, caption in enumerate(listed):
-        if not isinstance(caption, str) or not plain(caption).strip():
-            raise InputError(f"caption {place + 1} is {caption!r}; expected a sentence")
-    return [plain(caption).strip() for caption in listed]
-
-
-def check_seed(seed: int, num_images: int = 1) -> None:
-    """InputError unless every seed from ``seed`` on fits 63 bits."""
-    if not 0 <= seed <= 2**63 - num_images:
-        raise InputError(f"seed is {seed}, expected a whole number from 0 to 2**63 - 1")
+        pictures = None if drawn.pictures is None else as_pil(drawn.pictures)
+        asked = (list(captions), list(seeds), self.name, __version__, truncation, best_of)
+        return Result(pictures or sketches, sketches, *asked)

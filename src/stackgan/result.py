@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
-
-from stackgan.files import whole_file
 
 COLUMNS = 8
 """Pictures in a row of a grid before it wraps."""
@@ -20,7 +21,7 @@ FONT_PX = 14
 LINE_PX = 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Pictures, one for each (caption, seed), in the order asked for: caption by caption."""
 
@@ -38,6 +39,27 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        asked = ", ".join(repr(caption) for caption in list(dict.fromkeys(self.captions))[:3])
+        more = ", ..." if len(set(self.captions)) > 3 else ""
+        pictures = "1 picture" if len(self) == 1 else f"{len(self)} pictures"
+        return f"<Result of {self.model}: {pictures} of {asked}{more}>"
+
+    def _repr_png_(self) -> bytes:
+        """The grid, which a notebook shows."""
+        return as_png(self.grid(), {})
+
+    @classmethod
+    def join(cls, parts: Sequence[Result]) -> Result:
+        """Several results of one model as one, in their order."""
+        return replace(
+            parts[0],
+            images=[image for part in parts for image in part.images],
+            sketches=[sketch for part in parts for sketch in part.sketches],
+            captions=[caption for part in parts for caption in part.captions],
+            seeds=[seed for part in parts for seed in part.seeds],
+        )
 
     def fields(self, index: int) -> dict[str, str]:
         """The text fields of one picture's PNG: caption, seed, model, version, truncation."""
@@ -65,24 +87,22 @@ class Result:
     def save(self, folder: Path | str, sketches: bool = False) -> list[Path]:
         """Write one PNG a picture, named by its caption's first words and its seed.
 
-        The folder is created; a file appears whole or not at all. Returns the paths, in order.
+        The folder is created; a file appears whole or not at all, and never in the place of
+        another picture: see :class:`Album`. Returns the paths, in order.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / name for name in file_names(self.captions, self.seeds)]
-        for index, picture in enumerate(self.pictures(sketches)):
-            save_png(picture, paths[index], self.fields(index))
-        return paths
+        return Album(folder).add(self, sketches)
 
     def save_grid(self, path: Path | str, label: bool = True, sketches: bool = False) -> Path:
-        """Write :meth:`grid` as one PNG; its fields list every caption (a line each) and seed."""
+        """Write :meth:`grid` as one PNG; its fields list every caption (a line each) and seed.
+
+        Returns its path: another than ``path`` where that is another picture (:func:`save_png`).
+        """
         several = {
             "caption": "\n".join(dict.fromkeys(self.captions)),
             "seed": " ".join(str(seed) for seed in dict.fromkeys(self.seeds)),
             **self.common_fields(),
         }
-        save_png(self.grid(label, sketches), Path(path), several)
-        return Path(path)
+        return save_png(self.grid(label, sketches), Path(path), several)
 
     def grid(self, label: bool = True, sketches: bool = False) -> Image.Image:
         """All pictures on white: a block for each caption, up to eight in a row.
@@ -137,16 +157,29 @@ class Result:
         return blocks
 
 
-def file_names(captions: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """FIRST-WORDS-SEED.png for each picture; a name that would come twice gets -2, -3, ..."""
-    taken: set[str] = set()
-    names = []
-    for caption, seed in zip(captions, seeds, strict=True):
-        stem = f"{slug(caption)}-{seed}"
-        name = next(name for name in _numbered(stem) if name not in taken)
-        taken.add(name)
-        names.append(name)
-    return names
+class Album:
+    """A folder that pictures are written into, as they are drawn.
+
+    Each is FIRST-WORDS-SEED.png; where that name is another picture's, -2, -3, ... goes before the
+    ending. So nothing that lies there is replaced, and a picture drawn again keeps its one file.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._next: dict[str, int] = {}
+        """By stem, the first number that no picture of this album has."""
+
+    def add(self, result: Result, sketches: bool = False) -> list[Path]:
+        """Write the result's pictures, each whole; the paths, in order."""
+        paths = []
+        for index, picture in enumerate(result.pictures(sketches)):
+            stem = f"{slug(result.captions[index])}-{result.seeds[index]}"
+            data = as_png(picture, result.fields(index))
+            path, number = _write_beside(self.folder / f"{stem}.png", data, self._next.get(stem, 1))
+            self._next[stem] = number + 1
+            paths.append(path)
+        return paths
 
 
 def slug(caption: str, words: int = 8, length: int = 60) -> str:
@@ -169,15 +202,71 @@ def beside(sketch: Image.Image, picture: Image.Image) -> Image.Image:
     return pair
 
 
-def save_png(picture: Image.Image, path: Path, fields: dict[str, str]) -> None:
-    """Write a PNG with text fields: a temporary file beside it, then a rename."""
+def save_png(picture: Image.Image, path: Path, fields: dict[str, str]) -> Path:
+    """Write a PNG with text fields, whole or not at all, and return where.
+
+    That is ``path``; or, where that is there and not the same picture, with -2, -3, ... before its
+    ending.
+    """
+    return _write_beside(path, as_png(picture, fields))[0]
+
+
+def as_png(picture: Image.Image, fields: dict[str, str]) -> bytes:
+    """The bytes of a PNG with text fields."""
     info = PngInfo()
     for key, value in fields.items():
         info.add_text(key, value)
     buffer = BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
-    with whole_file(path) as part:
-        part.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def _write_beside(path: Path, data: bytes, first: int = 1) -> tuple[Path, int]:
+    """Write ``data`` under the first free name from number ``first`` on; the name and its number.
+
+    A file that holds ``data`` already is written again.
+    """
+    for number in count(first):
+        place = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        free = _holds(place, data) or not os.path.lexists(place)
+        if free and _write(place, data):
+            return place, number
+    raise AssertionError("the numbers ended")
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _write(path: Path, data: bytes) -> bool:
+    """Write a file that is whole; False, and nothing changed, where another is there meanwhile."""
+    part = part_of(path)
+    try:
+        part.write_bytes(data)
+        if os.path.lexists(path) or not _linked(part, path):
+            os.replace(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)
+    remove_left_overs(path)
+    return True
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Give ``part`` the name ``path`` too; unlike a rename this never takes another file's place.
+
+    False on a disk without hard links; FileExistsError where the name is taken.
+    """
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        return False
+    return True
 
 
 def read_fields(path: Path) -> dict[str, str]:
@@ -185,14 +274,6 @@ def read_fields(path: Path) -> dict[str, str]:
     with Image.open(path) as image:
         image.load()
         return {k: str(v) for k, v in getattr(image, "text", {}).items()}
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield f"{stem}.png"
-    number = 2
-    while True:
-        yield f"{stem}-{number}.png"
-        number += 1
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -14,7 +14,9 @@ from PIL import Image
 
 import stackgan.text.precomputed as precomputed
 from stackgan.data import read_examples
+from stackgan.errors import RunFailed
 from stackgan.text import CharCnnRnn, load_encoder
+from stackgan.training.encoder_settings import EncoderSettings
 
 LEVELS = {"red": (220, 20, 20), "yellow": (230, 220, 10), "blue": (20, 30, 220)}
 
@@ -53,6 +55,49 @@ def test_train_writes_an_encoder_and_says_where(
     loaded = load_encoder(out)
     assert answer["sha256"] == loaded.sha256 and answer["steps"] == 2
     assert "flower" in loaded.vocabulary and loaded.name == "char-cnn-rnn-folder"
+
+
+def test_train_takes_the_batch_and_the_rate(
+    photographs: Path,
+    tmp_path: Path,
+    command_line: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Any] = []
+
+    def train(captions: Any, classes: Any, images: Any, settings: Any, **_: Any) -> None:
+        seen.append(settings)
+        raise RunFailed("enough")
+
+    monkeypatch.setattr("stackgan.training.encoder.train_encoder", train)
+    words = ["--data", "folder", "--root", photographs, "--out", tmp_path / "enc"]
+    words += ["--image-network", "small"]
+    for more in ([], ["--batch", 7, "--learning-rate", "1e-3"]):
+        assert command_line("encoder", "train", *words, *more).err == "stackgan: enough\n"
+    assert [(each.batch, each.learning_rate) for each in seen] == [(40, 7e-4), (7, 1e-3)]
+    assert (EncoderSettings().batch, EncoderSettings().learning_rate) == (40, 7e-4)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--batch", 1],
+        ["--batch", 0],
+        ["--batch", -3],
+        ["--batch", "many"],
+        ["--learning-rate", 0],
+        ["--learning-rate", "-1e-3"],
+        ["--learning-rate", "nan"],
+        ["--learning-rate", "inf"],
+    ],
+)
+def test_batches_and_rates_out_of_range_are_refused(
+    photographs: Path, tmp_path: Path, command_line: Callable[..., Any], words: list[Any]
+) -> None:
+    train = ["encoder", "train", "--data", "folder", "--root", photographs, "--out", tmp_path / "e"]
+    done = command_line(*train, *words)
+    assert done.code == 2 and done.err.count("\n") == 1 and words[0] in done.err
+    assert not (tmp_path / "e").exists()
 
 
 def test_embed_writes_what_encode_gives(

@@ -85,6 +85,25 @@ def test_a_rare_species_weighs_as_much_as_a_common_one(benchmark):
     assert abs(float(scores[0] - scores[1])) < 0.4, "half way is half way"
 
 
+def test_half_way_between_species_that_overlap_is_half_way_however_many_of_each(benchmark):
+    species = benchmark("species")
+    common, rare = torch.linspace(-3, 1, 400), torch.linspace(-1, 3, 8)
+    judge = species.fit(torch.cat([common, rare])[:, None], [1] * 400 + [2] * 8, ridge=1.0)
+    at = torch.tensor([[-0.02], [0.02]])
+    assert [row[0] for row in judge.ranked(at)] == [1, 2]
+
+
+def test_pictures_are_standardised_by_the_photographs_mean_and_deviation(benchmark):
+    species = benchmark("species")
+    features, classes = clusters([20, 20, 20])
+    plain = species.fit(features[::2], classes[::2]).ranked(features[1::2])
+    moved = 7 * features.double() + 1000
+    assert species.fit(moved[::2], classes[::2]).ranked(moved[1::2]) == plain
+    judge = species.fit(moved[::2], classes[::2])
+    one = moved[1:2]  # by theirs, not by their own: one picture alone, and a calm batch
+    assert judge.ranked(one.expand(5, -1))[3] == judge.ranked(one)[0] == plain[0]
+
+
 def test_the_units_of_features_do_not_count(benchmark):
     species = benchmark("species")
     features, classes = clusters([20, 20, 20])
@@ -195,6 +214,9 @@ def test_what_the_model_says_of_a_caption_is_read(typed, tiny_model):
     model = StackGAN.from_pretrained(tiny_model, "cpu")
     assert typed.said(model, "a red xyzzy") and typed.said(model, "12345")
     assert not typed.said(model, "this flower has pink petals")
+    moves = "this flower has pink petals xyzzy"  # the picture is another, the word is unknown
+    assert not typed.still(model, {moves: typed.readable(model, moves)})
+    assert typed.said(model, moves)
 
 
 def test_a_sheet_has_a_row_for_each_caption(typed, tmp_path):

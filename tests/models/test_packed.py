@@ -207,3 +207,19 @@ def test_published_widths_give_the_same_bytes_in_any_batch():
         for size in (1, 2):
             parts = [drawn(slice(k, k + size)) for k in range(0, 4, size)]
             assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("avx512", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_weight_is_laid_out_for_the_maps_that_come(
+    transposed: bool, avx512: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "has_avx512", lambda: avx512)
+    layer = nn.ConvTranspose2d(6, 4, 4, 2, 1) if transposed else nn.Conv2d(6, 4, 3, padding=1)
+    ready = PackedConv(layer)
+    for size in ((2, 6, 8, 8), (1, 6, 8, 8), (3, 6, 4, 12), (2, 6, 8, 8)):
+        x = draw(*size).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            assert_close(ready(x), layer(x), rtol=1e-4, atol=1e-5)
+    sizes = [(8, 6, 8, 8), (1, 6, 8, 8), (8, 6, 4, 12)]
+    assert list(ready.weights) == ([()] if avx512 else sizes)

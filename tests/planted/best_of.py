@@ -56,8 +56,8 @@ DEFECTS = [
         "test_however_many_are_held_at_a_time_the_same_are_kept",
     ),
     _pipeline(
-        "for _ in captions for i in range(num_images * best_of)]",
-        "+ k * num_images for _ in captions for i in range(num_images) for k in range(best_of)]",
+        "firsts = [seed + place % num_images * best_of for place in places]",
+        "firsts = [seed + place % num_images for place in places]",
         "more pictures change none of the earlier",
         "test_more_pictures_change_none_of_the_earlier",
     ),

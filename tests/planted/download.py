@@ -256,7 +256,7 @@ DEFECTS = [
         "the year reaches the addresses",
         "test_wrong_use_is_one_sentence_and_writes_nothing",
     ),
-    _config(
+    of("nested.py", "tests/cli/test_wrong_use.py")(
         "    except (ValueError, RecursionError):  # no TOML",
         "    except tomllib.TOMLDecodeError:  # no TOML",
         "a setting of thousands of digits is refused in a sentence",

@@ -67,7 +67,7 @@ DEFECTS = [
            "a penalty's gradient passes small maps", _SMALL),
     _small("result: Tensor = F.linear(rows, matrix, bias)",
            "result: Tensor = F.linear(rows, matrix)", "small maps get their bias", _SMALL),
-    _small("side + 1 > SMALL_PX", "side > SMALL_PX", "maps of 9 pixels are not small", _ONLY),
+    _small("side <= SMALL_PX", "side <= SMALL_PX + 1", "maps of 9 pixels are not small", _ONLY),
     _small("if self.literal or input", "if input", "literal arithmetic is torch's", _ONLY),
     _joined("read >= 0", "read >= -1", "taps beyond the border see no code", _CODE),
     _joined("rows[:, None, :, None] * columns[None, :, None, :]",

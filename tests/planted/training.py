@@ -551,10 +551,12 @@ _RUN = [
         "for assignment in []:",
         "assignments are read",
     ),
-    _config("base[key] = value", "base.setdefault(key, value)", "the later setting wins"),
+    of("nested.py", "tests/test_config.py")(
+        "base[key] = value", "base.setdefault(key, value)", "the later setting wins"
+    ),
     _config(
-        'model_config = ConfigDict(extra="forbid", frozen=True)',
-        "model_config = ConfigDict(frozen=True)",
+        'ConfigDict(extra="forbid", frozen=True,',
+        "ConfigDict(frozen=True,",
         "an unknown setting is refused",
     ),
     _memory("(_MMAP_MAX, 0), ", "", "freed memory is kept"),

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 import pytest
@@ -10,8 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from stackgan.cli.train import _settings as of_command
 from stackgan.config import Architecture, Settings, load_settings
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+from stackgan.models.stage1 import Stage1Generator
+from stackgan.training.assemble import computes_in_bf16
+from stackgan.training.plan import Plan
+from stackgan.training.prepare import encoder_settings
+from stackgan.training.run import _make
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "stackgan_pt"
@@ -215,3 +222,60 @@ def test_three_steps_train_as_recorded(
     assert (final - before).abs().max() > 3e-4  # it moved
     off = (stage.generator.rgb.weight.detach() - final).abs() > 1e-5
     assert off.float().mean() <= (1e-3 if wide else 0.9)
+
+
+LOSSES = ("d_loss", "d_real_loss", "d_wrong_loss", "d_fake_loss", "g_loss", "kl")
+
+
+def as_the_command(preset: str, number: Literal[1, 2], *more: str) -> Stage:
+    """The stage that `stackgan train --preset` trains, begun from the recorded weights."""
+    sizes = [f"architecture.{name}={value}" for name, value in SIZES.items()]
+    settings = of_command(None, [preset], None, [*sizes, *more], None)
+    a = settings.architecture
+    one = generator1(a, stage1_weights(number))
+    plan = Plan(data="folder", root="nowhere", settings=settings)
+    sketcher = cast(Stage1Generator, one) if number == 2 else None
+    stage = _make(plan, settings, number, 0, sketcher, "cpu")
+    first = one if number == 1 else generator2(a, weights("stage2_G"))
+    stage.generator.load_state_dict(first.state_dict())
+    stage.discriminator.load_state_dict(discriminator(a, number).state_dict())
+    return stage
+
+
+def first_step(stage: Stage, number: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
+    """The six losses of the stage's first step, and those that were recorded."""
+    r = recorded("three_steps")
+    monkeypatch.setattr("stackgan.training.steps.to_images", lambda images: images)
+    embedding = r[f"stage{number}_embedding"][0]
+    batch = StepBatch(real_pixels(number, 0, r), embedding, embedding.roll(-1, 0))
+    draw = functools.partial(next_of, draws(number, 0, r))
+    report = train_step(stage, batch, torch.Generator(), draw)
+    return torch.stack([report[name].double() for name in LOSSES]), r[f"stage{number}_losses"][0]
+
+
+@pytest.mark.parametrize("preset", ["authors-pt", "authors-pt-coco"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_command_s_first_losses_are_the_recorded_ones_on_a_processor_with_bf16(
+    preset: str, number: Literal[1, 2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
+    found, expected = first_step(as_the_command(preset, number), number, monkeypatch)
+    assert_close(found, expected, rtol=1e-5, atol=0)
+    monkeypatch.undo()
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
+    stage = as_the_command(preset, number, "precision=auto")  # what the preset holds off
+    lower, expected = first_step(stage, number, monkeypatch)
+    assert ((lower - expected) / expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("preset", ["authors-pt", "authors-pt-coco"])
+@pytest.mark.parametrize("after", [[], ["ablation-stackgan-128"]])
+def test_presets_of_last_bits_compute_plainly_and_in_float32_throughout(
+    preset: str, after: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackgan.training.assemble.faster_precision", lambda device: "bf16")
+    settings = of_command("oxford102", [preset, *after], None, None, None)
+    assert settings.precision == "fp32" and settings.architecture.arithmetic == "literal"
+    assert not computes_in_bf16(settings, "cuda") and not computes_in_bf16(settings, "cpu")
+    assert encoder_settings(settings, "oxford102").precision == "float32"
+    assert of_command(None, [preset], None, ["precision=bf16"], None).precision == "bf16"

@@ -15,7 +15,12 @@ def answer(text: str, as_json: Mapping[str, Any], json_wanted: bool) -> None:
         text = json.dumps(as_json, indent=2, ensure_ascii=False, default=_plain)
         text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     lines = map(printable, text.split("\n"))
-    print(_encodable("\n".join(lines), sys.stdout.encoding), file=sys.stdout)
+    try:
+        print(_encodable("\n".join(lines), sys.stdout.encoding), file=sys.stdout)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # which names no file
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def warn(sentence: str) -> None:

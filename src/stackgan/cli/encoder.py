@@ -52,6 +52,15 @@ def train(
     root: Annotated[Path, typer.Option("--root", help="The folder that holds the data set.")],
     out: Annotated[Path, typer.Option("--out", help="A folder for the encoder and its cache.")],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Mini-batches.")] = 6000,
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch", min=2, help="Pairs in a mini-batch; of the paper's hinge one a class."
+        ),
+    ] = 40,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", min=1e-9, max=1.0, help="Adam's highest rate.")
+    ] = 7e-4,
     image_network: Annotated[
         _ImageNetwork,
         typer.Option(help="Frozen EfficientNet-Lite1 features, or a small net trained along."),
@@ -73,7 +82,9 @@ def train(
         _Precision, typer.Option(help="bf16 halves the time where the processor has it.")
     ] = _Precision.float32,
     name: Annotated[str | None, typer.Option("--name", help="The encoder's name.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="All draws follow from it.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**62 - 1, help="All draws follow from it.")
+    ] = 0,
     option: Annotated[
         list[str] | None,
         typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
@@ -84,6 +95,7 @@ def train(
     from dataclasses import asdict
 
     from stackgan.cli.answer import answer
+    from stackgan.cli.options import check_folder
     from stackgan.cli.progress import bar
     from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
@@ -91,8 +103,11 @@ def train(
     from stackgan.training.trainable import require_encoder_data
 
     examples = read_examples(data, root, "train", **reader_options(option or []))
+    check_folder(out)
     settings = EncoderSettings(
         steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
         image_network=image_network.value,
         objective=objective.value,
         precision=precision.value,
@@ -130,7 +145,7 @@ def embed(
     Stopped, the same call goes on from OUT.part.
     """
     from stackgan.cli.answer import answer, warn
-    from stackgan.cli.options import check_folder, read_captions
+    from stackgan.cli.options import check_file, check_folder, read_captions
     from stackgan.cli.progress import bar
     from stackgan.encoders import find_encoder
     from stackgan.errors import InputError
@@ -142,6 +157,7 @@ def embed(
     texts = read_captions("-") if captions == "-" else read_caption_file(Path(captions))
     loaded = find_encoder(encoder)
     check_folder(out.absolute().parent)
+    check_file(out)
     with bar("embedding") as progress:
         resumed = embed_to_file(loaded, texts, out, progress)
     if resumed:
@@ -174,6 +190,7 @@ def caption(
     sub-folder), source.
     """
     from stackgan.cli.answer import answer
+    from stackgan.cli.options import check_file
     from stackgan.cli.progress import bar
     from stackgan.data import read_examples
     from stackgan.encoders import find_encoder
@@ -182,6 +199,7 @@ def caption(
     from stackgan.text import CharCnnRnn
     from stackgan.training.captioning import caption_photographs, photographs, write_metadata
 
+    check_file(out)
     examples = read_examples(source, source_root, "train")
     paths = photographs(root)
     allowed = _class_map(class_map)
@@ -205,13 +223,15 @@ def _class_map(path: Path | None) -> dict[str, list[str]] | None:
     import json
 
     from stackgan.errors import InputError
+    from stackgan.plain_text import decode_utf
 
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(decode_utf(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise InputError(f"--class-map {path} cannot be read as JSON: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--class-map {path} cannot be read as JSON: {reason}") from None
     fits = isinstance(found, dict) and all(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
         for names in found.values()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from stackgan.cli.options import Encoder
+from stackgan.cli.options import Encoder, check_file
 
 if TYPE_CHECKING:
     from stackgan.data.examples import Split
@@ -57,8 +57,8 @@ def command(
     check_split(split)
     if fit not in get_args(Fit):
         raise InputError(f"fit {fit!r} is unknown; {nearest(fit, list(get_args(Fit)))}")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out}: the folder {out.absolute().parent} does not exist")
+    if out is not None:
+        check_file(out)
     examples = read_examples(data, root, cast("Split", split), **reader_options(option or []))
     loaded = StackGAN.from_pretrained(model, device, encoder)
     with bar("evaluating") as progress:

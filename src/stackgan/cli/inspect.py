@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import struct
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,8 +39,11 @@ def describe(path: str) -> dict[str, Any]:
         return _png(file)
     if kind == ".safetensors":
         return _safetensors(file)
-    with file.open("rb") as opened:
-        start = opened.read(4)
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(4)
+    except OSError as error:  # a failing read names no file
+        raise InputError(f"{file} cannot be read: {(error.strerror or '').lower()}") from None
     if start == b"PK\x03\x04":
         return _checkpoint(file)
     if start == b"\x89PNG":
@@ -124,7 +128,26 @@ def _model(path: str) -> dict[str, Any]:
         "sampling": {"truncation": read_truncation(config)},
         "files": {name: entry.get("bytes") for name, entry in config["files"].items()},
         "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        **_arithmetic(Path(path)),
     }
+
+
+def _arithmetic(folder: Path) -> dict[str, Any]:
+    """What a run computes in, where ``folder`` is a run's; and what is drawn in on this machine."""
+    import torch
+
+    from stackgan.machine import processor
+    from stackgan.precision import faster_precision
+    from stackgan.training.arithmetic import read_arithmetic
+
+    begun = read_arithmetic(folder)
+    of_run = {} if begun is None else {"computes": asdict(begun) | {"forms": len(begun.forms)}}
+    here = {
+        "processor": processor(),
+        "precision": faster_precision("cpu"),
+        "threads": torch.get_num_threads(),
+    }
+    return of_run | {"this machine": here}
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -8,13 +8,28 @@ from typing import Annotated
 import typer
 
 from stackgan.cli.answer import answer, warn
-from stackgan.cli.options import Device, Encoder, Json, Model, check_png, is_png
+from stackgan.cli.options import (
+    IN_A_GRID,
+    Device,
+    Encoder,
+    Json,
+    Model,
+    Precision,
+    Threads,
+    check_png,
+    is_png,
+    say_kept,
+    use_threads,
+)
 
 
 def command(
     first: Annotated[str, typer.Argument(metavar="A", help="The caption to start from.")],
     last: Annotated[str, typer.Argument(metavar="B", help="The caption to end at.")],
-    steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures, both ends included.")] = 8,
+    steps: Annotated[
+        int,
+        typer.Option("--steps", min=2, max=IN_A_GRID, help="Pictures, both ends included."),
+    ] = 8,
     model: Model = "flowers",
     encoder: Encoder = None,
     seed: Annotated[
@@ -22,10 +37,17 @@ def command(
         typer.Option("--seed", min=0, help="Draw noise from this seed; without it noise is zero."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.png", help="Default: ./A-to-B.png.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.png",
+            help="Default: ./A-to-B.png. A name that is another picture's gets -2, -3, ...",
+        ),
     ] = None,
     json: Json = False,
     device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Walk from caption A to caption B in even steps of the embedding, one row of pictures."""
     from stackgan.data.examples import plain
@@ -40,11 +62,12 @@ def command(
             raise InputError(f"--out is {out}, expected a name that ends in .png")
         check_png(out)
 
+    use_threads(threads)
     from stackgan.pipeline import StackGAN
     from stackgan.result import save_png, slug
 
     path = out or Path(f"{slug(first, 5, 40)}-to-{slug(last, 5, 40)}.png")
-    network = StackGAN.from_pretrained(model, device, encoder)
+    network = StackGAN.from_pretrained(model, device, encoder, precision)  # type: ignore[arg-type]
     for sentence in network.remarks([first, last]):
         warn(sentence)
     result = network.interpolate(first, last, steps, seed)
@@ -53,5 +76,6 @@ def command(
         "seed": "none" if seed is None else str(seed),
         **result.common_fields(),
     }
-    save_png(result.row(), path, fields)
-    answer(str(path), {"file": str(path), "steps": steps, **fields}, json)
+    written = save_png(result.row(), path, fields)
+    say_kept(path, written)
+    answer(str(written), {"file": str(written), "steps": steps, **fields}, json)

@@ -21,9 +21,11 @@ from typing import Any
 import typer
 
 from stackgan import __version__
-from stackgan.cli.answer import say
+from stackgan.cli import options
+from stackgan.cli.answer import answer, say
 from stackgan.errors import StackGANError
-from stackgan.memory import keep_freed_memory
+from stackgan.memory import is_out_of_memory, keep_freed_memory
+from stackgan.threads import Look, sleep_where_busy
 
 VERBS = {
     "generate": "Draw pictures from captions.",
@@ -39,32 +41,67 @@ VERBS = {
 """Each verb's file in this folder and its line in ``--help``."""
 
 TAKES_CAPTIONS = {"generate", "interpolate"}
+TAKES_LESS_MEMORY = {
+    "generate": "draw fewer pictures into one file (-n), or name a folder for --out",
+    "interpolate": "take fewer --steps",
+    "data": "with `prepare` choose a smaller --size, or close other programs",
+    "encoder": "with `train` choose a smaller --batch, or close other programs",
+    "train": "choose a smaller stage1.batch_size and stage2.batch_size with --set, work through a "
+    "batch in parts (stage1.accumulate=2), compute maps again (stage1.recompute=all), or take "
+    "narrower networks (architecture.*_width)",
+    "evaluate": "draw fewer pictures (-n)",
+}
+"""By verb, what helps where memory ran out."""
+_WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
 INTERRUPTED = 130
 EPILOG = "`stackgan VERB --help` tells a verb's options, `stackgan --version` the version."
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script: run and exit."""
+    _open_closed_streams()
+    sleep_where_busy()
+    options.started = Look()
     keep_freed_memory()
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not code and not isinstance(error, BrokenPipeError):
+            _say(f"standard output: {_os_sentence(error)}", 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or 1
     sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Put nothing in the place of standard streams that the caller closed (``>&-``).
+
+    Python has None for these; and the first file opened would take a closed one's number, to be
+    written into by whatever prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)  # the lowest number free: this very one
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Errors go to stderr as one sentence each."""
     arguments = list(argv) or ["--help"]
-    if arguments[0] == "--version":
-        print(f"stackgan {__version__}")
-        return 0
     verb = None if arguments[0].startswith("-") else arguments[0]
     if held := next((word for word in arguments if "\0" in word), None):
         return _say(f"{held[:60]!r} holds a zero byte, which no name and no caption can have", 2)
+    if option := _without_value(arguments):
+        return _say(f"{option} is given an empty value; name one, or leave the option out", 2)
     try:
+        if arguments[0] in ("--version", "-V"):
+            answer(f"stackgan {__version__}", {}, False)
+            return 0
         command = typer.main.get_command(build_app(verb))
         code = command.main(arguments, prog_name="stackgan", standalone_mode=False)
         if code == INTERRUPTED:
@@ -79,11 +116,13 @@ def run(argv: Sequence[str]) -> int:
         return _say("interrupted" if interrupted else "aborted", INTERRUPTED if interrupted else 1)
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        return _say(_os_sentence(error), 1)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:
+        if is_out_of_memory(error):
+            return _say(_memory_sentence(verb), 1)
+        if isinstance(error, OSError):
+            return _say(_os_sentence(error), 2 if error.errno in _WRONG_NAME else 1)
         if not hasattr(error, "format_message"):
             raise
         return _say(_usage_sentence(error, arguments), int(getattr(error, "exit_code", 2)))
@@ -141,12 +180,28 @@ def _say(sentence: str, code: int) -> int:
     return code
 
 
+def _without_value(arguments: Sequence[str]) -> str | None:
+    """The first option whose value is an empty word, as of a variable that is not set."""
+    for option, value in zip(arguments, [*arguments[1:], None], strict=True):
+        if option == "--":
+            return None
+        if option.startswith("--") and (value == "" or option.endswith("=")):
+            return option.rstrip("=")
+    return None
+
+
 def _os_sentence(error: OSError) -> str:
-    place = error.filename2 or error.filename
+    place = str(error.filename2 or error.filename or "")
+    place = place if len(place) <= 300 else f"{place[:140]} ... {place[-140:]}"
     reason = (error.strerror or str(error)).lower()
     if error.errno == errno.ENOSPC:
         reason = "no space is left on the disk"
     return f"{place}: {reason}" if place else reason
+
+
+def _memory_sentence(verb: str | None) -> str:
+    helps = TAKES_LESS_MEMORY.get(verb or "", "close other programs")
+    return f"the memory of this machine or device is not enough: {helps}"
 
 
 def _usage_sentence(error: Any, arguments: Sequence[str]) -> str:

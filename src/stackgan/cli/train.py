@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackgan.cli.answer import answer
+from stackgan.cli.options import Threads, use_free_threads
 from stackgan.cli.progress import bar
 from stackgan.errors import InputError, StackGANError
 
@@ -30,7 +31,11 @@ def command(
     root: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
     preset: Annotated[
         list[str] | None,
-        typer.Option(help="A preset; may be given several times, the later one wins."),
+        typer.Option(
+            help="A preset: modern (the default), paper, authors-tf, authors-pt, authors-pt-coco, "
+            "finetune, toy, oxford102, cub, coco, or after another one ablation-...; may be given "
+            "several times, the later one wins."
+        ),
     ] = None,
     stage: Annotated[str | None, typer.Option(help="1, 2 or both.", show_default="both")] = None,
     option: Annotated[
@@ -72,16 +77,28 @@ def command(
         bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16",
+            help="What to compute in; auto: the faster one, measured. The same as --set precision=",
+        ),
+    ] = None,
+    threads: Threads = None,
     json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
     from dataclasses import replace
 
-    from stackgan.pipeline import choose_device
+    from stackgan.devices import choose_device
     from stackgan.training import run as training
     from stackgan.training.plan import read_plan, withdraw
 
     where = str(choose_device(device))
+    if precision is not None:
+        assign = [*(assign or []), f"precision={precision}"]
+    if not resume:
+        use_free_threads(threads)
     if resume:
         fixed = {"data": data, "option": option, "preset": preset, "stage": stage, "config": config}
         _refuse_fixed(run, {**fixed, "budget": budget})
@@ -100,7 +117,9 @@ def command(
         plan = training.begin(run, plan, device=where, say=_say)
     try:
         with _Bars() as bars:
-            folder = training.train(run, plan, device=where, say=_say, progress=bars)
+            folder = training.train(
+                run, plan, device=where, threads=threads, say=_say, progress=bars
+            )
     except StackGANError as error:
         if not resume and error.exit_code == 2:
             withdraw(run)
@@ -152,6 +171,11 @@ def _settings(
     from stackgan.hub import find_model, read_architecture
 
     names = list(preset or ["modern"])
+    if all(name.startswith("ablation-") and name in preset_names() for name in names):
+        raise InputError(
+            f"--preset {names[0]} is a row of the ablation and changes another preset: name that "
+            f"first, such as --preset paper --preset {names[0]}"
+        )
     if not preset and data in preset_names():
         names.append(str(data))
     if init_from is None:
@@ -234,6 +258,8 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
 
     In words the settings come at once: they are known before anything is measured.
     """
+    from stackgan.models.forms import use_forms
+    from stackgan.training.arithmetic import known_forms
     from stackgan.training.planning import draft
     from stackgan.training.prepare import in_steps
     from stackgan.training.run import check
@@ -249,21 +275,33 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
         settled = in_steps(settled, number, max(1, len(examples) // batch))
     settings = settled.model_dump(mode="json")
     if not json_wanted:
-        _print_settings(settings, found, planned=plan.budget is not None)
+        _print_settings(settings, found, plan)
     _say("measuring")
+    use_forms(known_forms())
     if plan.budget is None:
         lines, told = _costs(plan, settled, device)
     else:
         lines, told = _planned(draft(run, plan, examples, device))
-    answer("\n".join(lines), {"settings": settings, "data": found, **told}, json_wanted)
+    line, computes = _computes(plan, device)
+    told = {"settings": settings, "data": found, **told, "computes": computes}
+    answer("\n".join([*lines, line]), told, json_wanted)
 
 
-def _print_settings(settings: dict[str, Any], found: dict[str, int], *, planned: bool) -> None:
-    """Settings and data in words, at once; without those that are planned and told later."""
+def _print_settings(settings: dict[str, Any], found: dict[str, int], plan: Plan) -> None:
+    """Settings and data in words, at once; without those that are planned and told later.
+
+    Nor with those of a text encoder's training, where none is trained.
+    """
     from stackgan.training.budget import is_planned
 
+    planned = plan.budget is not None
     flat = [each for each in _flat(settings) if not (planned and is_planned(each[0]))]
+    if not plan.trains_encoder:
+        flat = [each for each in flat if not each[0].startswith("encoder.")]
     lines = [f"{name} = {value}" for name, value in flat]
+    if not plan.trains_encoder:
+        source = plan.encoder or plan.init_from or plan.stage1
+        lines.append(f"text encoder: taken over from {source}; none is trained")
     lines.append(
         f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"
     )
@@ -284,6 +322,24 @@ def _costs(plan: Plan, settings: Settings, device: str) -> tuple[list[str], dict
         for name, cost in costs.items()
     ]
     return lines, costs
+
+
+def _computes(plan: Plan, device: str) -> tuple[str, dict[str, Any]]:
+    """What a run would compute in, in words and as values."""
+    import torch
+
+    from stackgan.machine import processor
+    from stackgan.training.arithmetic import known_forms
+    from stackgan.training.assemble import computes_in_bf16
+
+    told = {
+        "precision": "bf16" if computes_in_bf16(plan.settings, device) else "fp32",
+        "threads": torch.get_num_threads(),
+        "processor": processor() if device == "cpu" else device,
+        "forms_measured": len(known_forms()),
+    }
+    line = "computes in {precision} with {threads} threads on {processor}".format_map(told)
+    return line, told
 
 
 def _planned(plan: Plan) -> tuple[list[str], dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ import torch
 from stackgan.data.batches import Batches, NoWrongCaption
 from stackgan.data.examples import Example, Fault, Progress
 from stackgan.data.readers import read_examples, reader
-from stackgan.errors import StackGANError
+from stackgan.errors import InputError, StackGANError, nearest
 
-__all__ = ["Fault", "Report", "check", "report", "untrainable"]
+__all__ = ["Fault", "Report", "check", "remarks", "report", "untrainable"]
 
 
 class Report(NamedTuple):
@@ -24,16 +24,20 @@ class Report(NamedTuple):
     faults: list[Fault]
 
 
-def report(name: str, root: Path, progress: Progress | None = None) -> Report:
+def report(name: str, root: Path, progress: Progress | None = None, **options: object) -> Report:
     """Check the data set ``name`` in ``root``; a file may have several faults, a usable one none.
 
-    What makes every training on it impossible is a fault of the folder. Raises
-    :class:`InputError` for an unknown name and :class:`DataError` where ``root`` is not such a
-    folder at all.
+    What makes every training on it impossible is a fault of the folder. ``options`` are those of
+    the reader's that say where to look. Raises :class:`InputError` for an unknown name or option
+    and :class:`DataError` where ``root`` is not such a folder at all.
     """
-    root = Path(root)
-    usable, faults = reader(name).faults(root, progress)
-    if not faults and (problem := _problem_of_training(name, root)) is not None:
+    root, chosen = Path(root), reader(name)
+    for option in options:
+        if option not in chosen.check_options:
+            hint = nearest(option, chosen.check_options) if chosen.check_options else "none is"
+            raise InputError(f"option {option!r} is not of a check of {name!r}; {hint}")
+    usable, faults = chosen.faults(root, progress, **options)
+    if not faults and (problem := _problem_of_training(name, root, options)) is not None:
         faults = [Fault(root, problem)]
     return Report(usable, sorted(faults, key=lambda fault: (str(fault.path), fault.problem)))
 
@@ -43,10 +47,16 @@ def check(name: str, root: Path, progress: Progress | None = None) -> list[Fault
     return report(name, root, progress).faults
 
 
-def _problem_of_training(name: str, root: Path) -> str | None:
+def remarks(name: str, root: Path, **options: object) -> list[str]:
+    """Return, in sentences, what the reader decides there without being asked; no faults."""
+    said = reader(name).remarks
+    return said(Path(root), **options) if said is not None else []
+
+
+def _problem_of_training(name: str, root: Path, options: Mapping[str, Any]) -> str | None:
     """Why nothing can be trained on a data set without faults; None where something can."""
     try:
-        return untrainable(read_examples(name, root, "train"))
+        return untrainable(read_examples(name, root, "train", **options))
     except StackGANError as error:
         return str(error).removeprefix(f"{root} ")
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from stackgan.models import doubling
 from stackgan.models.arranged import Arranged as Arranged
+from stackgan.models.forms import TORCH, choose
 from stackgan.models.replicated import convolve_replicated, replicate
-from stackgan.models.small_maps import SMALL_PX, Conv2d, transpose_small
+from stackgan.models.small_maps import NINE, ROWS, SMALL_PX, Conv2d, transpose_small
 from stackgan.models.together import BatchNorm2d, PerBatch
 from stackgan.models.winograd import Conv3x3
 
@@ -73,10 +74,15 @@ class UpConv(Arranged, nn.Conv2d):
         """Map [B, in, H, W] to [B, out, 2H, 2W]."""
         if self.literal:
             return self.plain(input)
-        if doubling.fits(input, self.weight) and self.bias is None:
+        form = TORCH
+        if input.device.type == "cpu":
+            rule = ROWS if 2 * input.shape[2] <= SMALL_PX else TORCH
+            rule = NINE if doubling.pays(input, self.weight) else rule
+            form = choose("up3x3", input, self.out_channels, rule)
+        if form == NINE and self.bias is None:
             return doubling.convolve_doubling(input, self.weight)
         kernel = transposed_kernel(self.weight)
-        if input.device.type == "cpu" and 2 * input.shape[2] <= SMALL_PX:
+        if form == ROWS:
             return transpose_small(input, kernel, self.bias)
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 

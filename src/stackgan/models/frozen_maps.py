@@ -67,13 +67,13 @@ class _ReLU6(torch.autograd.Function):
     """In place; its gradient is read off the result, so that no copy of the input is kept."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.mark_dirty(x.clamp_(0, 6))
         ctx.save_for_backward(x)
         return x
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (result,) = ctx.saved_tensors
         slope: Tensor = torch.ops.aten.hardtanh_backward(grad, result, 0, 6)
         return slope

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stackgan.models.doubling import gather, spread
-from stackgan.models.winograd import precision, refuse_second_gradient
+from stackgan.models.forms import precision
+from stackgan.models.winograd import refuse_second_gradient
 from stackgan.tensors import FeatureMap
 
 MAPS_OUT, MAPS_IN = 256, 192
@@ -29,14 +30,17 @@ ROWS = 192
 """Fewest tiles for which what is spared is worth making the kernels anew."""
 
 
-def fits(input: Tensor, weight: Tensor) -> bool:
-    """Whether :func:`convolve_halving` can do it and is faster: many maps, in bf16 on a CPU."""
+def can(input: Tensor) -> bool:
+    """Whether :func:`convolve_halving` can do it: whole tiles."""
+    return input.shape[2] % 4 == 0 and input.shape[3] % 4 == 0
+
+
+def pays(input: Tensor, weight: Tensor) -> bool:
+    """Whether it was faster where that was not measured: many maps and places, in bf16."""
     batch, channels, height, width = input.shape
-    if input.device.type != "cpu" or len(weight) < MAPS_OUT or channels < MAPS_IN:
-        return False
-    whole_tiles = height % 4 == 0 and width % 4 == 0
+    many = len(weight) >= MAPS_OUT and channels >= MAPS_IN
     enough = batch * height * width >= 16 * ROWS
-    return whole_tiles and enough and precision(input) == torch.bfloat16
+    return many and enough and precision(input) == torch.bfloat16
 
 
 def convolve_halving(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> FeatureMap:

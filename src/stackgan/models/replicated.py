@@ -84,7 +84,7 @@ class JoinConv(Arranged, nn.Conv2d):
         if code is None or self.literal:
             return self.plain(input, code)
         of_maps = self.weight[:, : self.features]
-        if winograd.fits(input, of_maps):
+        if winograd.goes_by_tiles(input, of_maps):
             joined = winograd.convolve(input, of_maps, self.bias)
         else:
             joined = F.conv2d(input, of_maps, self.bias, padding=1)

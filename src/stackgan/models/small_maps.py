@@ -16,9 +16,12 @@ from torch.nn import functional as F
 
 from stackgan.models import halving
 from stackgan.models.arranged import Arranged
+from stackgan.models.forms import TORCH, choose
 
 SMALL_PX = 8
-"""Results of at most so many pixels a side are computed as a matrix product (on a CPU)."""
+"""Results of at most so many pixels a side are one matrix product where no table says (a CPU)."""
+ROWS, NINE = "rows", "nine"
+"""The forms beside torch's: one matrix product over windows, nine products for sixteen."""
 
 
 class Conv2d(Arranged, nn.Conv2d):
@@ -29,15 +32,20 @@ class Conv2d(Arranged, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, H', W']."""
-        side = (input.shape[2] + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0]
-        large = side + 1 > SMALL_PX or self.kernel_size[0] % self.stride[0] != 0
-        if self.literal or input.device.type != "cpu":
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        if self.literal or input.device.type != "cpu" or kernel % stride != 0:
             return super().forward(input)
-        if self._halves and halving.fits(input, self.weight):
+        halves = self._halves and halving.can(input)
+        side = (input.shape[2] + 2 * padding - kernel) // stride + 1
+        rule = ROWS if side <= SMALL_PX else TORCH
+        if halves and halving.pays(input, self.weight):
+            rule = NINE
+        form = choose(f"conv{kernel}s{stride}p{padding}", input, self.out_channels, rule)
+        if form == NINE and halves:
             return halving.convolve_halving(input, self.weight, self.bias)
-        if large:
-            return super().forward(input)
-        return convolve_small(input, self.weight, self.bias, self.stride[0], int(self.padding[0]))
+        if form == ROWS:
+            return convolve_small(input, self.weight, self.bias, stride, padding)
+        return super().forward(input)
 
     @property
     def _halves(self) -> bool:

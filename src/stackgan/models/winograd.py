@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stackgan.models.arranged import Arranged
+from stackgan.models.forms import TORCH, choose, precision
 from stackgan.tensors import FeatureMap
 
+TILES = "tiles"
+"""The form's name in a table."""
 MAPS = 256
 """Fewest maps, read and written, for which it is faster (docs/performance.md)."""
 
@@ -38,7 +41,7 @@ class Conv3x3(Arranged, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map [B, in, H, W] to [B, out, H, W]."""
-        if self.literal or not fits(input, self.weight):
+        if self.literal or not goes_by_tiles(input, self.weight):
             return self.plain(input)
         return convolve(input, self.weight, self.bias)
 
@@ -47,12 +50,17 @@ class Conv3x3(Arranged, nn.Conv2d):
         return super().forward(input)
 
 
-def fits(input: Tensor, weight: Tensor) -> bool:
-    """Whether :func:`convolve` can do it and is faster: even sides, many maps, bf16, a CPU."""
-    if input.device.type != "cpu" or min(weight.shape[:2]) < MAPS:
+def goes_by_tiles(input: Tensor, weight: Tensor) -> bool:
+    """Whether :func:`convolve` can do it and is chosen: even sides, on a CPU."""
+    if input.device.type != "cpu" or input.shape[2] % 2 or input.shape[3] % 2:
         return False
-    even = input.shape[2] % 2 == 0 and input.shape[3] % 2 == 0
-    return even and precision(input) == torch.bfloat16
+    rule = TILES if pays(input, weight) else TORCH
+    return choose("conv3x3", input, len(weight), rule) == TILES
+
+
+def pays(input: Tensor, weight: Tensor) -> bool:
+    """Whether it was faster where that was not measured: many maps, in bf16."""
+    return min(weight.shape[:2]) >= MAPS and precision(input) == torch.bfloat16
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> FeatureMap:
@@ -66,19 +74,12 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Featu
     return result if bias is None else result + bias.to(result.dtype).view(-1, 1, 1)
 
 
-def precision(input: Tensor) -> torch.dtype:
-    """What ``input`` is read in: autocast's precision where that is on, else its own."""
-    device = input.device.type
-    lower = torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if lower else input.dtype
-
-
 def refuse_second_gradient() -> None:
     """Raise RuntimeError where a backward pass is to be differentiated itself (create_graph)."""
     if torch.is_grad_enabled():
         raise RuntimeError(
-            "a convolution by fewer products has no second gradient: compute it in float32, where "
-            "convolutions are torch's own"
+            "a convolution by fewer products has no second gradient: compute it within "
+            "forms.torch_alone(), where convolutions are torch's own"
         )
 
 

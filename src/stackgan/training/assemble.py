@@ -12,6 +12,7 @@ from stackgan.models.build import build_discriminator, build_stage1, build_stage
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
+from stackgan.precision import faster_precision
 from stackgan.training.steps import Stage, make_stage
 
 
@@ -74,16 +75,5 @@ def _projected(settings: StageSettings, embedding_dim: int) -> ProjectedDiscrimi
 
 def computes_in_bf16(settings: Settings, device: str) -> bool:
     """Whether a stage of these settings is trained in bf16 on ``device``."""
-    return settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
-
-
-def has_bf16(device: str) -> bool:
-    """Whether ``device`` multiplies in bf16 (a processor without AVX-512 BF16 only imitates it)."""
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
-    return bool(
-        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-        or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    )
+    chosen = settings.precision if settings.precision != "auto" else faster_precision(device)
+    return chosen == "bf16"

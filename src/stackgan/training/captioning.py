@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress
+from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress, hidden
 from stackgan.errors import InputError, nearest
 from stackgan.files import whole_file
 from stackgan.joint import JointEmbedding
@@ -29,11 +29,15 @@ class Entry:
 
 
 def photographs(root: Path) -> list[Path]:
-    """All image files under ``root``, sorted; InputError where there is none."""
+    """All image files under ``root`` but hidden ones, sorted; InputError where there is none."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}")
     found = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not any(map(hidden, path.relative_to(root).parts))
     )
     if not found:
         raise InputError(f"{root} holds no image ({', '.join(IMAGE_SUFFIXES)})")

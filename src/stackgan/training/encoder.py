@@ -314,6 +314,7 @@ class EncoderTraining:
             image_to_class=by_image,
             caption_to_class=by_caption,
             held_out=len(self.held_out),
+            chance=1 / len({self.classes[place] for place in measured}),
         )
         encoder = self.encoder.eval().requires_grad_(False)
         mean, scale = fold(encoder, [line for place in self.train for line in self.captions[place]])

@@ -70,11 +70,14 @@ class EncoderReport:
     image_to_class: float
     caption_to_class: float
     held_out: int
+    chance: float
+    """What guessing would find: one over the number of classes measured on."""
 
     def __str__(self) -> str:
         images = "held-out image" if self.held_out == 1 else "held-out images"
         measured = f"{self.held_out} {images}" if self.held_out else "training images"
         return (
             f"{self.steps} steps, loss {self.loss:.3f}; on {measured} the class is found from the "
-            f"image in {self.image_to_class:.0%}, from a caption in {self.caption_to_class:.0%}"
+            f"image in {self.image_to_class:.0%}, from a caption in {self.caption_to_class:.0%} "
+            f"(by guessing in {self.chance:.1%})"
         )

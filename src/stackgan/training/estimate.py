@@ -13,8 +13,10 @@ from torch import nn
 
 from stackgan.config import Settings
 from stackgan.models.build import build_stage1
+from stackgan.models.forms import Case, met_cases
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
+from stackgan.training.shortage import shortage_told
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
@@ -71,7 +73,8 @@ def try_stage(
     At its own batch where the patience allows it, else at two small ones, and the line through both
     is drawn to the stage's own.
     """
-    with torch.random.fork_rng(devices=[]):
+    chosen = settings.stage1 if number == 1 else settings.stage2
+    with shortage_told(chosen, number), torch.random.fork_rng(devices=[]):
         stage = _trial(settings, number, device)
         step_s, memory = _step(stage, settings, number, patience_s)
         return StageCost(
@@ -81,6 +84,16 @@ def try_stage(
             memory,
             _row(stage, settings),
         )
+
+
+def met_by(settings: Settings, number: Literal[1, 2], device: str) -> list[Case]:
+    """The convolutions that a step of a stage computes, found by one step on noise."""
+    with torch.random.fork_rng(devices=[]), met_cases() as met:
+        stage = _trial(settings, number, device)
+        example = _noise(stage, settings, number, stage.settings.batch_size)
+        stage.step = 1  # no lazy penalty: its convolutions are torch's own
+        train_step(stage, example, torch.Generator().manual_seed(0))
+    return list(met)
 
 
 def time_warm(work: Callable[[], object], patience_s: float, most: int = 20) -> float:

@@ -57,7 +57,10 @@ def read_plan(run: Path) -> Plan:
         values |= {"stages": tuple(values["stages"]), "budget": budget}
         return Plan(settings=settings, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{run} holds no run that could be resumed ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(
+            f"{run} holds no run that could be resumed ({path.name}: {str(reason).lower()})"
+        ) from None
 
 
 def cache_folder(run: Path, plan: Plan) -> Path:

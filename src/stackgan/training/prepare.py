@@ -22,7 +22,7 @@ from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.text.precomputed import Precomputed
 from stackgan.text.wordings import content, known_words, wordings_of
-from stackgan.training.assemble import has_bf16
+from stackgan.training.assemble import computes_in_bf16
 from stackgan.training.encoder_settings import EncoderSettings
 from stackgan.training.sketches import SKETCH_PX, draw_crops
 from stackgan.training.spectrum import Power, reference_power
@@ -209,7 +209,7 @@ def with_dim(settings: Settings, dim: int) -> Settings:
 def encoder_settings(settings: Settings, data: str) -> EncoderSettings:
     """How a run of these settings trains a text encoder of its own."""
     chosen = settings.encoder
-    bf16 = settings.precision != "fp32" and has_bf16("cpu")
+    bf16 = computes_in_bf16(settings, "cpu")
     return EncoderSettings(
         steps=chosen.steps,
         batch=chosen.batch_size,

@@ -31,6 +31,7 @@ from stackgan.models.conditioning import measure_text
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
+from stackgan.training.arithmetic import choose, go_on, write_arithmetic
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.inputs import read_inputs, require_same, write_inputs
@@ -50,6 +51,7 @@ from stackgan.training.prepare import (
 from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
 from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
+from stackgan.training.shortage import shortage_told
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
@@ -94,6 +96,8 @@ def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sente
     """
     require_new(run)
     examples, encoder = _checked(plan)
+    arithmetic = choose(plan, device, say)
+    arithmetic.use()
     plan = draft(run, plan, examples, device)
     announce(plan, device, say)
     inputs = read_inputs(plan, examples, encoder, _sheet_captions(plan, examples))
@@ -101,6 +105,7 @@ def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sente
     with held(run):
         require_new(run)
         write_inputs(run, inputs)
+        write_arithmetic(run, arithmetic)
         write_json(run / "settings.json", plan.as_json())
     return plan
 
@@ -124,13 +129,15 @@ def train(
     plan: Plan,
     *,
     device: str = "cpu",
+    threads: int | None = None,
     say: Say = lambda sentence: None,
     progress: Progress = lambda what, done, total: None,
 ) -> Path:
     """Carry the run in folder ``run`` from wherever it stands to its end; return the model folder.
 
     A stage that is finished is not touched; one that is half done goes on from its checkpoint and
-    ends bit for bit as if it had never stopped.
+    ends bit for bit as if it had never stopped. It computes in what it began with (precision,
+    forms of convolution, threads); other ``threads`` move the last bits, which is said.
 
     Raises:
         DataError, InputError, ModelError: the data or files the plan names cannot be used.
@@ -141,18 +148,26 @@ def train(
     with held(run):
         for folder in (run, *(run / name for name in FOLDERS)):
             remove_parts(folder)
-        return _train(run, plan, device, say, progress)
+        return _train(run, plan, device, threads, say, progress)
 
 
-def _train(run: Path, plan: Plan, device: str, say: Say, progress: Progress) -> Path:
+def _train(
+    run: Path, plan: Plan, device: str, threads: int | None, say: Say, progress: Progress
+) -> Path:
     """:func:`train`, while the run's folder is held."""
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
     if plan.budget is not None and not plan.budget.settled:
         plan = read_plan(run)  # it was planned since
     clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
     encoder = given_encoder(plan)
+    if encoder is not None and not any((run / f"stage{n}").exists() for n in plan.stages):
+        source = plan.encoder or plan.init_from or plan.stage1
+        say(f"text encoder: {encoder.name} taken over from {source}; none is trained")
     fixed = _go_on(run, plan, examples, encoder, say)
     use_prepared(run, plan, examples, say)
+    arithmetic = go_on(run, plan, device, threads, say)
+    arithmetic.use()
+    plan = replace(plan, settings=arithmetic.settled(plan.settings))
     if encoder is None:
         encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)
@@ -174,7 +189,8 @@ def _train(run: Path, plan: Plan, device: str, say: Say, progress: Progress) -> 
             settings = _with_encoder(plan.settings, encoder)
             shared = replace(shared, plan=plan, settings=settings)
         settings = in_steps(settings, number, batches.steps_per_epoch)
-        stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
+        with shortage_told(getattr(settings, f"stage{number}"), number):
+            stage = _make(plan, settings, number, batches.class_count, sketching.generator, device)
         for network in (stage.generator, stage.average, *stage.asked):
             if network is not None:
                 measure_text(network, embeddings)
@@ -184,7 +200,8 @@ def _train(run: Path, plan: Plan, device: str, say: Say, progress: Progress) -> 
         if plan.init_from is not None:
             fresh = not (run / f"stage{number}" / "checkpoint.pt").exists()
             take_over(plan.init_from, stage, number, say if fresh else lambda sentence: None)
-        _train_stage(shared, stage, number, batches, sketching)
+        with shortage_told(stage.settings, number):
+            _train_stage(shared, stage, number, batches, sketching)
         if isinstance(stage.generator, Stage1Generator):
             average = stage.average if stage.average is not None else stage.generator
             projected = None if stage.projected is None else stage.projected.state_dict()
@@ -358,7 +375,14 @@ def _own_encoder(
     own = run / "encoder"
     if not (own / "text_encoder.safetensors").exists():
         cache = cache_folder(run, plan)
-        train_own_encoder(own, plan.settings, plan.data, examples, cache, say, progress)
+        try:
+            train_own_encoder(own, plan.settings, plan.data, examples, cache, say, progress)
+        except KeyboardInterrupt:
+            say(
+                f"stopped; `stackgan train --run {run} --resume` goes on, with the text encoder's "
+                "training from its start"
+            )
+            raise
         plan = note_used(run, plan, clock)
     return load_encoder(own), plan
 

@@ -16,6 +16,7 @@ from stackgan.config import StageSettings
 from stackgan.models.blocks import store_up_kernels
 from stackgan.models.conditioning import Gaussian
 from stackgan.models.discriminators import Discriminator
+from stackgan.models.forms import torch_alone
 from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
@@ -342,11 +343,12 @@ def _discriminator_part(
 def _penalty(discriminator: Discriminator, images: Images, embedding: Embedding) -> Scalar:
     """R1 at real images with their own captions, both heads, in float32."""
     images = images.detach().requires_grad_(True)
-    features = discriminator.features(images)
-    logits = discriminator.conditional(features, embedding)
-    alone = discriminator.unconditional(features)
-    penalty = gradient_penalty(images, logits)
-    return penalty if alone is None else penalty + gradient_penalty(images, alone)
+    with torch_alone():
+        features = discriminator.features(images)
+        logits = discriminator.conditional(features, embedding)
+        alone = discriminator.unconditional(features)
+        penalty = gradient_penalty(images, logits)
+        return penalty if alone is None else penalty + gradient_penalty(images, alone)
 
 
 def _generator_part(

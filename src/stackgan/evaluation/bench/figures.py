@@ -26,6 +26,7 @@ from stackgan.evaluation.bench.timing import Timing, interleaved
 from stackgan.memory import keep_freed_memory
 from stackgan.training.steps import StepBatch, train_step
 
+PRECISIONS = ("fp32", "bf16")
 BEST_MAPS, BEST_PX = 256, 32
 """The convolution that a machine's best is measured with: maps, and pixels of a side."""
 
@@ -164,6 +165,23 @@ def convolution(bench: Bench) -> list[Figure]:
                     details=details,
                 )
             )
+    return figures
+
+
+def precisions(bench: Bench) -> list[Figure]:
+    """A step of each stage in float32 and in bfloat16, and which of them this machine chooses."""
+    figures = []
+    cases: tuple[tuple[Number, int], ...] = ((1, 16), (2, 4))
+    for number, size in cases:
+        batch = bench.batch(size)
+        work = {name: fast_step(bench, number, batch, bf16=name == "bf16") for name in PRECISIONS}
+        keep_freed_memory()
+        taken = interleaved(work, bench.repeats, bench.rounds, bench.clock)
+        chosen = "bf16" if bench.bf16 else "fp32"
+        for name, timing in taken.items():
+            told = f"Stage-{'I' * number} step, batch {batch}, {name}"
+            told += " (chosen)" if name == chosen else ""
+            figures.append(Figure(told, timing.median, "s", spread=timing.spread))
     return figures
 
 

@@ -20,6 +20,7 @@ FIGURES: dict[str, Measure] = {
     "stage2": figures.stage2,
     "sampling": figures.sampling,
     "shipped": figures.shipped_model,
+    "precision": figures.precisions,
     "convolution": figures.convolution,
     "memory": resources.memory,
     "data": resources.data,

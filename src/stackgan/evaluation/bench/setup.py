@@ -23,10 +23,11 @@ from stackgan.evaluation.bench.networks import (
 )
 from stackgan.evaluation.bench.recipe import PlainStage, plain_step
 from stackgan.hub import LoadedModel, load_model
+from stackgan.machine import processor
 from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.precision import faster_precision
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
-from stackgan.training.assemble import has_bf16
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 Number = Literal[1, 2]
@@ -63,7 +64,7 @@ class Bench:
     @property
     def bf16(self) -> bool:
         """Whether training here computes in bfloat16."""
-        return has_bf16(self.device.type)
+        return faster_precision(self.device.type) == "bf16"
 
     def batch(self, size: int) -> int:
         """``size``, or a few where it is to be quick."""
@@ -273,13 +274,13 @@ def _published_model(bench: Bench) -> LoadedModel:
 def machine(bench: Bench) -> dict[str, Any]:
     """What the figures were measured on."""
     found: dict[str, Any] = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.system(),
-        "bf16": bench.bf16,
+        "precision": "bf16" if bench.bf16 else "fp32",
         "device": str(bench.device),
     }
     if bench.device.type == "cuda":
@@ -287,12 +288,3 @@ def machine(bench: Bench) -> dict[str, Any]:
     if hasattr(os, "getloadavg"):
         found["load"] = round(os.getloadavg()[0], 2)
     return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
