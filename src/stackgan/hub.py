@@ -300,10 +300,15 @@ def read_truncation(config: Mapping[str, Any]) -> float:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as indented JSON: a temporary file, then a rename."""
+    """Write ``content`` as indented JSON, whole or not at all: a temporary file, then a rename."""
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def model_name(folder: Path) -> str:

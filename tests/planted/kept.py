@@ -15,6 +15,7 @@ _shortage = of("training/shortage.py", _TOLD)
 _main = of("cli/main.py", _TOLD)
 _options = of("cli/options.py", _TOLD)
 _config = of("config.py", _TOLD)
+_hub = of("hub.py", _TOLD)
 _devices = of("pipeline.py", _TOLD)
 _report = of("evaluation/report.py", _TOLD)
 _encoder = of("cli/encoder.py", "tests/cli/test_encoder_verb.py")
@@ -84,6 +85,11 @@ DEFECTS = [
     _options("        max=1024,\n", "", "threads have an end", _LINES),
     _options("    if out.is_dir():\n        raise InputError(f\"--out {out} is a folder; give a "
              "file's name\")\n", "", "a report's place is looked at before the work", _LINES),
+    _hub("raise OSError(error.errno, error.strerror, str(path)) from None\n    finally:\n"
+         "        part.unlink(missing_ok=True)",
+         "raise OSError(error.errno, error.strerror, str(path)) from None",
+         "JSON is written whole or not at all",
+         "test_json_that_a_full_disk_does_not_take_leaves_nothing_and_names_its_file"),
     _config(", allow_inf_nan=False", "", "settings are finite",
             "test_numbers_that_torch_would_refuse_are_refused_by_name"),
     _config("    _refuse_huge(values)\n", "", "settings fit torch's numbers",
