@@ -9,9 +9,9 @@ from PIL import Image
 
 import stackgan
 from stackgan import InputError, StackGAN
+from stackgan.devices import choose_device, sampling_dtype
 from stackgan.hub import load_model, write_truncation
 from stackgan.models.build import build_stage1, build_stage2
-from stackgan.pipeline import choose_device, sampling_dtype
 from stackgan.result import Result, read_fields, slug
 from stackgan.tensors import to_pixels
 

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stackgan.errors import InputError, nearest
+from stackgan.nested import merge, parse_assignment, refuse_huge
+from stackgan.plain_text import decode_utf
 
-LARGEST = 2**31 - 1
-"""No whole number among the settings but the seed is larger."""
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -363,8 +363,8 @@ def load_settings(
     """
     merged: dict[str, Any] = {}
     for name in presets or []:
-        _merge(merged, _preset(name))
-    _merge(merged, given_settings(file, assignments))
+        merge(merged, _preset(name))
+    merge(merged, given_settings(file, assignments))
     return validate_settings(merged)
 
 
@@ -375,12 +375,12 @@ def given_settings(
     given: dict[str, Any] = {}
     if file is not None:
         try:
-            given = tomllib.loads(file.read_text("utf-8"))
+            given = tomllib.loads(decode_utf(file.read_bytes()))
         except (OSError, ValueError, RecursionError) as error:  # TOML's, Unicode's, too deep
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"the settings file {file} cannot be read: {reason}") from None
     for assignment in assignments or []:
-        _merge(given, _parse_assignment(assignment))
+        merge(given, parse_assignment(assignment))
     return given
 
 
@@ -391,52 +391,18 @@ def _preset(name: str) -> dict[str, Any]:
     text = resources.files("stackgan.presets").joinpath(f"{name}.toml").read_text("utf-8")
     own, values = tomllib.loads(text), dict[str, Any]()
     for base in own.pop("extends", []):
-        _merge(values, _preset(base))
-    _merge(values, own)
+        merge(values, _preset(base))
+    merge(values, own)
     return values
 
 
 def validate_settings(values: dict[str, Any]) -> Settings:
     """Check a nested dictionary of settings; one sentence names the first one that is wrong."""
-    _refuse_huge(values)
+    refuse_huge(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InputError(_sentence(error)) from None
-
-
-def _refuse_huge(values: dict[str, Any], prefix: str = "") -> None:
-    """InputError for a whole number that no tensor's size and no count of steps can be."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            _refuse_huge(value, f"{prefix}{name}.")
-        elif isinstance(value, int) and value > LARGEST and prefix + name != "seed":
-            digits = str(value) if value < 10**30 else f"a number of {len(str(value))} digits"
-            raise InputError(f"the setting {prefix}{name} is {digits}: expected at most {LARGEST}")
-
-
-def _parse_assignment(assignment: str) -> dict[str, Any]:
-    key, equals, text = assignment.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set takes key=value, such as stage1.steps=4000, not {assignment!r}")
-    try:
-        value: Any = tomllib.loads(f"value = {text.strip()}")["value"]
-    except (ValueError, RecursionError):  # no TOML, a number of thousands of digits, too deep
-        value = None if text.strip() == "none" else text.strip()
-    for part in reversed(key.strip().split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
-    """Put ``over`` into ``base``, the later one of a stage's two lengths (steps, epochs) alone."""
-    if "steps" in over and "epochs" not in over:
-        base.pop("epochs", None)
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
 
 
 def _known_keys(path: tuple[Any, ...]) -> list[str]:

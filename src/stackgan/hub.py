@@ -36,6 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stackgan.errors import ModelError, nearest
+from stackgan.files import part_of, remove_left_overs, whole_file
 
 if TYPE_CHECKING:
     from stackgan.config import Architecture
@@ -229,7 +230,7 @@ def save_model(
 
     folder = Path(folder)
     _finish_swap(folder)
-    fresh = folder.with_name(f".{folder.name}.part-{os.getpid()}")
+    fresh = part_of(folder)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
@@ -300,15 +301,9 @@ def read_truncation(config: Mapping[str, Any]) -> float:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as indented JSON, whole or not at all: a temporary file, then a rename."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
+    """Write ``content`` as indented JSON, whole or not at all."""
+    with whole_file(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def model_name(folder: Path) -> str:
@@ -388,6 +383,7 @@ def _swap(fresh: Path, folder: Path) -> None:
         os.replace(folder, old)
     os.replace(fresh, folder)
     shutil.rmtree(old, ignore_errors=True)
+    remove_left_overs(folder)
 
 
 def _finish_swap(folder: Path) -> None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, lru_cache
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from stackgan import __version__
-from stackgan.data.examples import plain
+from stackgan import __version__, arguments
+from stackgan.devices import SamplingPrecision, choose_device, sampling_dtype
+from stackgan.drawn import Chance as Chance
+from stackgan.drawn import Drawn as Drawn
 from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model, read_truncation
 from stackgan.models.arranged import Arranged
 from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
 from stackgan.models.packed import pack
 from stackgan.pil import Pictures, as_pil, as_pixels
-from stackgan.precision import faster_precision, has_bf16_convolutions
 from stackgan.result import Result as Result
 from stackgan.tensors import (
     Condition,
@@ -41,28 +39,8 @@ if TYPE_CHECKING:
     from stackgan.text import TextEncoder
 
 Progress = Callable[[int, int], None]
-SamplingPrecision = Literal["auto", "fp32", "bf16"]
-BATCH_1 = 16
-"""Images in one pass of Stage-I on a GPU."""
-BATCH_2 = 8
-"""Images in one pass of Stage-II on a GPU: its maps at 256x256 are what fills the memory."""
-MOST = 1_000_000
-"""Pictures that a call draws, those that ``best_of`` throws away among them."""
-
-
-class Drawn(NamedTuple):
-    """Pixels of both stages; ``pictures`` is None where only Stage-I was asked for."""
-
-    sketches: Pixels
-    pictures: PixelRows | None
-
-
-class Chance(NamedTuple):
-    """All that is random in a batch of pictures."""
-
-    noise: Noise
-    eps1: Condition
-    eps2: Condition
+BATCH_1, BATCH_2 = 16, 8
+"""Images in one pass of a stage on a GPU: Stage-II's maps at 256x256 are what fills the memory."""
 
 
 class StackGAN:
@@ -89,8 +67,8 @@ class StackGAN:
         self.stage2 = None if loaded.stage2 is None else self._ready(loaded.stage2, self.dtype)
 
     def __repr__(self) -> str:
-        side = 64 if self.stage2 is None else self.architecture.image_px
-        return f"<StackGAN {self.name!r}: {side}x{side} pictures on {self.device}>"
+        px = 64 if self.stage2 is None else self.architecture.image_px
+        return f"<StackGAN {self.name!r}: {px}x{px} pictures on {self.device}>"
 
     @classmethod
     def from_pretrained(
@@ -140,10 +118,12 @@ class StackGAN:
                 package that ranks is not installed.
             ModelError: ``best_of`` with a text encoder that has no image side.
         """
-        captions = check_captions(captions)
+        captions = arguments.check_captions(captions)
         stage = self._stage(stage)
-        check_count(len(captions), num_images, best_of)
-        _check_memory(len(captions) * num_images, 64 if stage == 1 else self.architecture.image_px)
+        arguments.check_count(len(captions), num_images, best_of)
+        arguments.check_memory(
+            len(captions) * num_images, 64 if stage == 1 else self.architecture.image_px
+        )
         parts = list(self.stream(captions, num_images, seed, stage, truncation, best_of, progress))
         return Result.join(parts)
 
@@ -162,9 +142,9 @@ class StackGAN:
         However many are asked for, no more than 16 are held. Arguments as in a call, and what a
         call raises is raised here, before anything is drawn.
         """
-        captions = check_captions(captions)
-        check_count(len(captions), num_images, best_of)
-        check_seed(seed, num_images * best_of)
+        captions = arguments.check_captions(captions)
+        arguments.check_count(len(captions), num_images, best_of)
+        arguments.check_seed(seed, num_images * best_of)
         stage, truncation = self._stage(stage), self.truncated(truncation)
         if best_of > 1:
             _ = self.joint  # what is missing is said before anything is drawn
@@ -219,9 +199,9 @@ class StackGAN:
         if len(captions) != len(seeds):
             raise InputError(f"{len(captions)} captions and {len(seeds)} seeds; expected as many")
         for one in seeds:
-            check_seed(one)
+            arguments.check_seed(one)
         chance = self.chance(seeds, self.truncated(truncation))
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         return self.render(embedding, chance, stage, batch, progress)
 
     def generate_pixels(
@@ -258,13 +238,13 @@ class StackGAN:
         sketches = as_pixels(images)
         if isinstance(captions, str):
             captions = [captions] * len(sketches)
-        captions = check_captions(captions)
+        captions = arguments.check_captions(captions)
         if len(captions) != len(sketches):
             raise InputError(
                 f"{len(sketches)} images and {len(captions)} captions; expected one for all or "
                 "one for each"
             )
-        check_seed(seed, len(sketches))
+        arguments.check_seed(seed, len(sketches))
         seeds = [seed + i for i in range(len(sketches))]
         truncation = self.truncated(truncation)
         pictures = self.refine_pixels(
@@ -283,7 +263,7 @@ class StackGAN:
     ) -> PixelRows:
         """Run Stage-II in bulk on uint8 [N, 3, 64, 64]; uint8 [N, 3, P, P]."""
         self._stage(2)
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         eps2 = self.chance(seeds, self.truncated(truncation)).eps2
         parts = []
         for part in self._passes(len(sketches), batch or BATCH_2):
@@ -300,13 +280,13 @@ class StackGAN:
         moves. With ``seed`` all that is random is that seed's, the same at every step, so that the
         ends are ``model(first, seed=seed)`` and ``model(last, seed=seed)``.
         """
-        if _whole("steps", steps) < 2:
+        if arguments.check_whole("steps", steps) < 2:
             raise InputError(f"steps is {steps}, expected 2 or more (both ends count)")
-        start, end = self.embed(check_captions([first, last]))
+        start, end = self.embed(arguments.check_captions([first, last]))
         share = torch.linspace(0, 1, steps, device=self.device)[:, None]
         embedding = torch.lerp(start.expand(steps, -1), end.expand(steps, -1), share)
-        _check_memory(steps, self.architecture.image_px)
-        check_seed(0 if seed is None else seed)
+        arguments.check_memory(steps, self.architecture.image_px)
+        arguments.check_seed(0 if seed is None else seed)
         truncation = 0.0 if seed is None else self.truncation
         chance = self.chance([seed or 0] * steps, truncation)
         drawn = self.render(embedding, chance, self._stage(None))
@@ -367,7 +347,7 @@ class StackGAN:
 
     def mean_sketches(self, captions: Sequence[str]) -> Pixels:
         """The sketch of each caption with all chance at zero, uint8 [N, 3, 64, 64]."""
-        embedding = self.embed(check_captions(captions))
+        embedding = self.embed(arguments.check_captions(captions))
         return self.render(embedding, self.chance([0] * len(embedding), 0.0), 1).sketches
 
     def remarks(
@@ -385,7 +365,7 @@ class StackGAN:
         from stackgan.remarks import remarks
 
         truncation = self.truncated(truncation)
-        return remarks(self, check_captions(captions), num_images * best_of, truncation)
+        return remarks(self, arguments.check_captions(captions), num_images * best_of, truncation)
 
     @cached_property
     def joint(self) -> JointEmbedding:
@@ -443,14 +423,7 @@ class StackGAN:
         return ask_alone(pack(network)) if self.device.type == "cpu" else network
 
     def _stage(self, stage: int | None) -> int:
-        if stage not in (None, 1, 2):
-            raise InputError(f"stage is {stage}, expected 1 or 2")
-        if stage == 2 and self.stage2 is None:
-            raise InputError(
-                f"model {self.name!r} has Stage-I only (64x64): ask for stage 1, or train Stage-II "
-                "with `stackgan train --stage 2`"
-            )
-        return stage or (1 if self.stage2 is None else 2)
+        return arguments.check_stage(stage, 1 if self.stage2 is None else 2, self.name)
 
     def _result(
         self,
@@ -461,93 +434,6 @@ class StackGAN:
         best_of: int = 1,
     ) -> Result:
         sketches = as_pil(drawn.sketches)
-        images = sketches if drawn.pictures is None else as_pil(drawn.pictures)
-        told = (self.name, __version__, truncation, best_of)
-        return Result(images, sketches, list(captions), list(seeds), *told)
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is cuda, else mps, else cpu; InputError where the one named is not there."""
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    kind, colon, number = name.partition(":")
-    if kind not in there or (colon and not (kind == "cuda" and re.fullmatch("[0-9]{1,3}", number))):
-        raise InputError(f"device is {name!r}, expected auto, cpu, cuda, cuda:0 (1, ...) or mps")
-    if not there[kind]:
-        raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
-    if number and int(number) >= (count := torch.cuda.device_count()):
-        last = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0"
-        raise InputError(f"this machine has no device {name}; there is {last}")
-    return torch.device(name)
-
-
-def sampling_dtype(device: torch.device, precision: SamplingPrecision = "auto") -> torch.dtype:
-    """What Stage-II draws in; ``auto``: on a CPU the faster, as measured, float32 elsewhere.
-
-    Raises:
-        InputError: another precision, or bf16 on a processor that cannot.
-    """
-    if precision not in get_args(SamplingPrecision):
-        raise InputError(f"precision is {precision!r}, expected auto, fp32 or bf16")
-    if precision == "auto":
-        precision = faster_precision("cpu") if device.type == "cpu" else "fp32"
-    if precision == "bf16" and device.type == "cpu" and not has_bf16_convolutions():
-        raise InputError("this processor has no bfloat16 convolutions; use --precision fp32")
-    return torch.bfloat16 if precision == "bf16" else torch.float32
-
-
-def check_captions(captions: str | Sequence[str]) -> list[str]:
-    """Captions as a list, plain and stripped; InputError where there is none or an empty one."""
-    listed = [captions] if isinstance(captions, str) else list(captions)
-    if not listed:
-        raise InputError("no caption was given; expected at least one sentence")
-    for place, caption in enumerate(listed):
-        if not isinstance(caption, str) or not plain(caption).strip():
-            raise InputError(f"caption {place + 1} is {caption!r}; expected a sentence")
-    return [plain(caption).strip() for caption in listed]
-
-
-def check_count(captions: int, num_images: object, best_of: object = 1) -> None:
-    """InputError unless the pictures of a call are at least one and not more than :data:`MOST`."""
-    many, of = _whole("num_images", num_images), _whole("best_of", best_of)
-    for name, value in (("num_images", many), ("best_of", of)):
-        if value < 1:
-            raise InputError(f"{name} is {value}, expected 1 or more")
-    if captions * many * of > MOST:
-        factors = [str(value) for value in (captions, many, of) if value > 1]
-        raise InputError(
-            f"num_images is {many}: {' x '.join(factors)} pictures are too many for one call, "
-            f"which draws up to {MOST:,}; ask for fewer, or in several calls by seed"
-        )
-
-
-def _check_memory(count: int, side_px: int) -> None:
-    """InputError where so many pictures, held at once, are more than half of the memory."""
-    try:
-        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on this system
-        return
-    if (needed := 2 * 3 * side_px**2 * count) > machine / 2:
-        raise InputError(
-            f"{count:,} pictures of {side_px}x{side_px} take about {needed / 2**30:.1f} GiB of "
-            f"memory at once, and this machine has {machine / 2**30:.1f}: ask for fewer at a "
-            "time (model.stream holds a few of all that are asked for)"
-        )
-
-
-def _whole(name: str, value: object) -> int:
-    """A whole number as it is; InputError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputError(f"{name} is {value!r}, expected one whole number")
-    return int(value)
-
-
-def check_seed(seed: object, num_images: int = 1) -> None:
-    """InputError unless every seed from ``seed`` on fits 63 bits."""
-    if not 0 <= _whole("seed", seed) <= 2**63 - num_images:
-        raise InputError(f"seed is {seed}, expected a whole number from 0 to 2**63 - 1")
+        pictures = None if drawn.pictures is None else as_pil(drawn.pictures)
+        asked = (list(captions), list(seeds), self.name, __version__, truncation, best_of)
+        return Result(pictures or sketches, sketches, *asked)

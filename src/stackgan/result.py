@@ -240,7 +240,7 @@ def _holds(path: Path, data: bytes) -> bool:
 
 def _write(path: Path, data: bytes) -> bool:
     """Write a file that is whole; False, and nothing changed, where another is there meanwhile."""
-    part = path.with_name(f".{slug(path.stem)}.part-{os.getpid()}")
+    part = part_of(path)
     try:
         part.write_bytes(data)
         if os.path.lexists(path) or not _linked(part, path):
@@ -251,6 +251,7 @@ def _write(path: Path, data: bytes) -> bool:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)
+    remove_left_overs(path)
     return True
 
 

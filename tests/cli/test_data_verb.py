@@ -36,7 +36,12 @@ def test_list_names_every_data_set():
         "toy",
     ]
     known = json.loads(run("list", "--json").stdout)
-    assert known["folder"]["options"] == ["test_fraction", "split_seed"]
+    assert known["folder"]["options"] == [
+        "test_fraction",
+        "split_seed",
+        "image_column",
+        "caption_column",
+    ]
     assert known["coco"]["options"] == ["year", "missing"]
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from stackgan import StackGAN, result
+from stackgan.arguments import MOST, check_count, check_seed
 from stackgan.errors import InputError
-from stackgan.pipeline import MOST, check_count, check_seed
 from stackgan.result import Album, Result, read_fields, save_png
 
 SMALL = "this flower has petals that are pink and it is small"

@@ -117,6 +117,29 @@ def test_network_scores_are_named_after_their_extractor(model, examples, monkeyp
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
+@pytest.mark.parametrize("whose", ["pictures that the model drew", "photographs"])
+def test_sides_that_are_all_alike_are_refused(model, examples, monkeypatch, whose):
+    drawn = read_pixels(examples, 64)
+    if whose == "photographs":
+        examples = [examples[0]] * 8
+    else:
+        drawn = drawn[:1].expand(8, -1, -1, -1)
+    monkeypatch.setattr(StackGAN, "generate_pixels", lambda *_, **__: drawn)
+    with pytest.raises(InputError, match=f"the 8 {whose} are all alike; .* --metrics swd"):
+        evaluate(model, examples, ["kid", "swd"], stage=1)
+    assert evaluate(model, examples, ["swd"], stage=1).scores["SWD"].value > 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_too_few_examples_are_refused_whatever_is_asked(model, examples, count):
+    for asked in (None, 4, 100):
+        with pytest.raises(InputError, match=f"has {count} examples .* expected at least 4"):
+            evaluate(model, examples[:count], ["kid"], asked)
+    for asked in (0, -1):
+        with pytest.raises(InputError, match=f"asked for {asked} pictures of 8 examples"):
+            evaluate(model, examples, ["kid"], asked)
+
+
 def test_examples_are_taken_evenly(examples):
     assert [example.image.stem for example in spread(examples, 4)] == ["0", "2", "5", "7"]
     assert spread(examples, None) == examples

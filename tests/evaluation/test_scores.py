@@ -122,6 +122,28 @@ def test_features_that_cannot_be_compared_are_refused(score):
         score(normal(4) / 0, normal(4))
 
 
+@pytest.mark.parametrize("score", [kid, frechet_distance])
+@pytest.mark.parametrize("level", [0.0, 1.0, 1e6])
+@pytest.mark.parametrize("count", [2, 30])
+def test_a_side_without_spread_is_refused(score, level, count):
+    alike = torch.full((count, 8), level)
+    rounded = alike * (1 + 1e-8 * torch.arange(count, dtype=torch.float64)[:, None])
+    for side in (alike, rounded):
+        for pair in ((side, normal(9)), (normal(9), side), (side, side)):
+            with pytest.raises(InputError, match=f"all {count} pictures of one side are alike"):
+                score(*pair)
+    spread = alike.clone()
+    spread[0, 0] += 0.1 * max(level, 1)
+    assert score(spread, normal(9)) != 0
+
+
+@pytest.mark.parametrize("score", [kid, frechet_distance])
+@pytest.mark.parametrize("counts", [(0, 4), (4, 0), (0, 0), (1, 1)])
+def test_scores_of_no_picture_or_one_are_refused(score, counts):
+    with pytest.raises(InputError, match="at least 2"):
+        score(*map(normal, counts))
+
+
 def test_diversity_is_the_mean_over_pairs():
     corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
     assert diversity(corners) == pytest.approx((3 + 4 + 5) / 3)
@@ -186,6 +208,23 @@ def test_swd_is_a_function_of_its_seed(seed):
     one, other = photographs(2), photographs(2, seed=1)
     assert swd(one, other, seed) == swd(one, other, seed)
     assert swd(one, other, seed) != swd(one, other, seed + 1)
+
+
+def test_swd_of_nothing_is_refused():
+    with pytest.raises(InputError, match="there is none"):
+        swd(photographs(2)[:0], photographs(2)[:0])
+
+
+@pytest.mark.parametrize(
+    ("channel", "name"), [(0, "red"), (1, "green"), (2, "blue"), (slice(None), "red|green|blue")]
+)
+@pytest.mark.parametrize("level", [0, 37, 255])
+def test_swd_of_photographs_without_deviation_is_refused(channel, name, level):
+    reference = photographs(3)
+    reference[:, channel] = level
+    with pytest.raises(InputError, match=f"the ({name}) of the 3 photographs is flat at 64 px"):
+        swd(photographs(3), reference)
+    assert swd(reference, photographs(3))[64] > 0  # the model's own flatness is what it measures
 
 
 def test_swd_refuses_sides_that_differ_and_sizes_that_do_not_halve_to_16():

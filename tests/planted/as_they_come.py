@@ -6,8 +6,9 @@ from planted.defect import of
 
 _decoding = of("data/decoding.py", "tests/data/test_bad_images.py")
 _images = of("data/images.py", "tests/data/test_bad_images.py")
-_examples = of("data/examples.py", "tests/data/test_bad_captions.py")
+_text = of("plain_text.py", "tests/data/test_bad_captions.py")
 _metadata = of("data/metadata.py", "tests/data/test_bad_captions.py")
+_listing = of("data/listing.py", "tests/data/test_bad_captions.py")
 _folder = of("data/folder.py", "tests/data/test_bad_captions.py")
 _answer = of("cli/answer.py", "tests/data/test_bad_captions.py")
 _check = of("cli/data.py", "tests/data/test_bad_captions.py")
@@ -104,27 +105,27 @@ DEFECTS = [
     _images(
         "read_image(path, CHECK_PX)", "read_image(path)", "a check needs little memory", _LARGE
     ),
-    _examples('("utf-8", "cp1252", "latin-1")', '("utf-8", "latin-1")', "Windows quotes", _READ),
-    _examples(
+    _text('("utf-8", "cp1252", "latin-1")', '("utf-8", "latin-1")', "Windows quotes", _READ),
+    _text(
         '    codecs.BOM_UTF16_LE: "utf-16",  # a spreadsheet\'s "Unicode text"\n',
         "",
         "UTF-16 is known by its mark",
         "test_text_survives_each_encoding_that_says_what_it_is",
     ),
-    _examples(
-        "            return None\n        return text",
-        "            pass\n        return text",
+    _text(
+        "            return None\n        text = text",
+        "            pass\n        text = text",
         "noise is no text",
         _NO_TEXT,
     ),
-    _examples(
+    _text(
         '_CONTROL.sub(" ", caption)',
         "caption",
         "control characters become spaces",
         "test_plain_text_can_be_shown_stored_and_has_as_many_characters",
         _READ,
     ),
-    _examples('.replace("\\r", "\\n")', "", "a return alone ends a line", _READ),
+    _text('.replace("\\r", "\\n")', "", "a return alone ends a line", _READ),
     _metadata(
         'if max(map(len, name.split("/"))) > 255:', "if False:", "a caption is no name", _LINE
     ),
@@ -166,26 +167,26 @@ DEFECTS = [
         "begins one JSON list", "begins", "one JSON list is said", "test_one_json_list_is_one_fault"
     ),
     _folder(
-        "named | named_in_vain]",
-        "named]",
+        "named | named_in_vain\n",
+        "named\n",
         "an image with a faulty line has a line",
         "test_an_image_whose_line_is_faulty_is_not_said_to_have_none",
     ),
     _folder(
-        '        if "" in named_in_vain:\n',
-        "        if False:\n",
+        'for fault in found if fault.about == ""]',
+        "for fault in found if False]",
         "images are not blamed for a header",
         _CSV,
     ),
-    _folder(
-        ".lower() in IMAGE_SUFFIXES",
-        " in IMAGE_SUFFIXES",
+    _listing(
+        "if ending in IMAGE_SUFFIXES",
+        "if os.path.splitext(name)[1] in IMAGE_SUFFIXES",
         "endings in capitals",
         "test_the_endings_of_names_may_be_in_capitals",
     ),
-    _folder(
-        'suffix.lower() == ".txt"',
-        'suffix == ".txt"',
+    _listing(
+        "elif ending in CAPTION_SUFFIXES",
+        "elif os.path.splitext(name)[1] in CAPTION_SUFFIXES",
         "endings in capitals",
         "test_the_endings_of_names_may_be_in_capitals",
     ),
@@ -193,8 +194,8 @@ DEFECTS = [
         '.encode("utf-8", "surrogatepass")', ".encode()", "names of any bytes are split", _NAME
     ),
     _folder(
-        "return _as_on_disk(root, entries), found",
-        "return entries, found",
+        "    entries = _as_on_disk(root, entries, files)\n",
+        "",
         "accents apart",
         "test_a_letter_and_its_accent_may_stand_apart_in_a_name",
     ),
@@ -205,7 +206,7 @@ DEFECTS = [
         "test_a_class_that_is_the_only_one_tells_nothing_apart",
     ),
     _folder(
-        "found += [Fault(root / name, _LINK) for name in files.links]",
+        "found += [Fault(root / name, LINK) for name in files.links]",
         "pass",
         "links to folders are named",
         "test_links_to_folders_are_named_and_not_followed",
@@ -222,7 +223,7 @@ DEFECTS = [
         "a fault is one line",
         _NAME,
     ),
-    _pipeline(
+    of("arguments.py", "tests/cli/test_generate.py")(
         "return [plain(caption).strip() for",
         "return [caption.strip() for",
         "PNG fields can be stored",

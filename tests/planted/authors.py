@@ -199,20 +199,20 @@ _DATA = [
 ]
 
 _SETTINGS = [
-    _config(
+    of("nested.py", "tests/test_config.py")(
         'base.pop("epochs", None)',
         "pass",
         "steps given last count",
         "test_the_length_that_is_given_last_counts",
     ),
     _config(
-        "_merge(values, _preset(base))",
+        "merge(values, _preset(base))",
         "pass",
         "a preset stands on those it extends",
         "test_a_preset_stands_on_those_it_extends",
     ),
     _config(
-        "    _merge(values, own)\n    return values",
+        "    merge(values, own)\n    return values",
         "    return values",
         "a preset has its own values",
         "test_a_preset_stands_on_those_it_extends",

@@ -11,7 +11,7 @@ _crop = of("data/crop.py", "tests/data/test_images.py")
 _oxford102 = of("data/oxford102.py", "tests/data/test_readers.py")
 _folder = of("data/folder.py", "tests/data/test_folder.py")
 _metadata = of("data/metadata.py", "tests/data/test_folder.py")
-_examples = of("data/examples.py", "tests/data/test_folder.py")
+_text = of("plain_text.py", "tests/data/test_folder.py")
 _toy = of("data/toy.py", "tests/data/test_toy.py")
 _judge = of("data/toy_judge.py", "tests/data/test_toy.py")
 
@@ -172,7 +172,7 @@ DEFECTS = [
         "no file outside the folder is read",
         "test_a_path_that_leaves_the_folder_is_refused",
     ),
-    _examples(
+    _text(
         '"utf-8-sig",',
         '"utf-8",',
         "a byte-order mark is no part of a caption",

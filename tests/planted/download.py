@@ -11,7 +11,6 @@ _addresses = of("data/addresses.py", "tests/data/test_download.py")
 _verb = of("cli/data.py", "tests/cli/test_download_verb.py")
 _config = of("config.py", "tests/cli/test_wrong_use.py")
 _cache = of("data/cache.py", "tests/cli/test_full_disk.py")
-_answer = of("cli/answer.py", "tests/cli/test_full_disk.py")
 
 _DISK = "test_a_disk_that_takes_no_more_is_one_sentence_and_nothing_is_half_written"
 
@@ -257,7 +256,7 @@ DEFECTS = [
         "the year reaches the addresses",
         "test_wrong_use_is_one_sentence_and_writes_nothing",
     ),
-    _config(
+    of("nested.py", "tests/cli/test_wrong_use.py")(
         "    except (ValueError, RecursionError):  # no TOML",
         "    except tomllib.TOMLDecodeError:  # no TOML",
         "a setting of thousands of digits is refused in a sentence",
@@ -268,9 +267,9 @@ DEFECTS = [
         "a full disk does not kill the process by its mapped file",
         _DISK,
     ),
-    _answer(
-        "        part.unlink(missing_ok=True)\n",
-        "        pass\n",
+    of("files.py", "tests/cli/test_full_disk.py")(
+        "            part.unlink(missing_ok=True)\n",
+        "            pass\n",
         "a report that found no room leaves no part",
         _DISK,
     ),

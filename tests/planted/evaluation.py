@@ -15,8 +15,8 @@ _BATCHED = "test_features_do_not_depend_on_order_or_batch"
 
 DEFECTS = [
     _report(
-        "drawn += [captions[turn % len(captions)]] * copies",
-        "drawn += [captions[0]] * copies",
+        "drawn += [captions[turn % len(captions)]] * min(",
+        "drawn += [captions[0]] * min(",
         "more pictures than examples go on with the other captions",
         "test_more_pictures_than_examples_go_round_all_captions",
     ),

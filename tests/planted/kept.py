@@ -15,8 +15,9 @@ _shortage = of("training/shortage.py", _TOLD)
 _main = of("cli/main.py", _TOLD)
 _options = of("cli/options.py", _TOLD)
 _config = of("config.py", _TOLD)
-_hub = of("hub.py", _TOLD)
 _devices = of("pipeline.py", _TOLD)
+_devices = of("devices.py", _TOLD)
+_arguments = of("arguments.py", _KEPT)
 _report = of("evaluation/report.py", _TOLD)
 _encoder = of("cli/encoder.py", "tests/cli/test_encoder_verb.py")
 _preset = of("presets/authors-pt.toml", "tests/training/test_authors_pt.py")
@@ -57,13 +58,13 @@ DEFECTS = [
               "a stream draws what is taken", "test_a_stream_draws_only_what_is_taken"),
     _pipeline("[captions[place // num_images] for", "[captions[place % len(captions)] for",
               "a stream goes caption by caption", "test_a_stream_is_the_call_a_few_at_a_time"),
-    _pipeline("if captions * many * of > MOST:", "if many > MOST:",
+    _arguments("if captions * many * of > MOST:", "if many > MOST:",
               "all pictures of a call are counted", _RANGES),
     _generate("if len(asked) * num_images > IN_A_GRID:", "if False:",
               "a grid has an end", _RANGES),
-    _pipeline("isinstance(value, bool) or not isinstance(value, Integral)", "False",
+    _arguments("isinstance(value, bool) or not isinstance(value, Integral)", "False",
               "a seed is a whole number", "test_what_is_no_whole_number_is_said"),
-    _pipeline("(needed := 2 * 3 * side_px**2 * count) > machine / 2", "(needed := 0) > machine",
+    _arguments("(needed := 2 * 3 * side_px**2 * count) > machine / 2", "(needed := 0) > machine",
               "what memory does not hold is refused",
               "test_more_pictures_at_once_than_memory_holds_are_refused"),
     _memory('"can\'t allocate memory",', "", "torch's shortage on a CPU is one",
@@ -85,14 +86,9 @@ DEFECTS = [
     _options("        max=1024,\n", "", "threads have an end", _LINES),
     _options("    if out.is_dir():\n        raise InputError(f\"--out {out} is a folder; give a "
              "file's name\")\n", "", "a report's place is looked at before the work", _LINES),
-    _hub("raise OSError(error.errno, error.strerror, str(path)) from None\n    finally:\n"
-         "        part.unlink(missing_ok=True)",
-         "raise OSError(error.errno, error.strerror, str(path)) from None",
-         "JSON is written whole or not at all",
-         "test_json_that_a_full_disk_does_not_take_leaves_nothing_and_names_its_file"),
     _config(", allow_inf_nan=False", "", "settings are finite",
             "test_numbers_that_torch_would_refuse_are_refused_by_name"),
-    _config("    _refuse_huge(values)\n", "", "settings fit torch's numbers",
+    _config("    refuse_huge(values)\n", "", "settings fit torch's numbers",
             "test_numbers_that_torch_would_refuse_are_refused_by_name"),
     _config("Field(0, ge=0, lt=2**62)", "Field(0, ge=0)", "a run's seed fits torch's",
             "test_numbers_that_torch_would_refuse_are_refused_by_name"),

@@ -113,8 +113,8 @@ DEFECTS = [
         "test_a_caption_of_unknown_words_is_drawn_with_a_warning",
     ),
     _generate(
-        '"remarks": remarks,',
-        '"remarks": [],',
+        '"remarks": remarks}',
+        '"remarks": []}',
         "a program reads the remarks",
         "test_several_captions_are_a_sentence_for_each_matter",
     ),

@@ -409,7 +409,7 @@ _STEP = [
 ]
 
 _RUN = [
-    _checkpoint(
+    of("files.py", "tests/training/test_run.py")(
         "os.replace(part, path)",
         "path.write_bytes(part.read_bytes())",
         "a checkpoint is written whole or not at all",
@@ -492,20 +492,20 @@ _RUN = [
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
     ),
     _run(
-        'return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step',
-        "return Tally(), stage.step",
+        'tally = Tally(state["tally"]["sums"], state["tally"]["counts"])',
+        "tally = Tally()",
         "the log's means are resumed",
         "test_ctrl_c_saves_and_the_run_goes_on",
     ),
     _run(
-        'state["tally"]["counts"]), stage.step',
-        'state["tally"]["counts"]), None',
+        "return tally, stage.step, ",
+        "return tally, None, ",
         "the log is kept on resume",
         _RESUMED,
     ),
     _run(
-        "    require_finite(tally.means(), stage.step)\n    save_checkpoint(",
-        "    save_checkpoint(",
+        "    require_finite(tally.means(), stage.step)\n    require_sound(",
+        "    require_sound(",
         "no bad checkpoint replaces a good one",
         "test_a_non_finite_loss_stops_and_keeps_the_last_good_checkpoint",
     ),
@@ -551,10 +551,12 @@ _RUN = [
         "for assignment in []:",
         "assignments are read",
     ),
-    _config("base[key] = value", "base.setdefault(key, value)", "the later setting wins"),
+    of("nested.py", "tests/test_config.py")(
+        "base[key] = value", "base.setdefault(key, value)", "the later setting wins"
+    ),
     _config(
-        'model_config = ConfigDict(extra="forbid", frozen=True)',
-        "model_config = ConfigDict(frozen=True)",
+        'ConfigDict(extra="forbid", frozen=True,',
+        "ConfigDict(frozen=True,",
         "an unknown setting is refused",
     ),
     _memory("(_MMAP_MAX, 0), ", "", "freed memory is kept"),

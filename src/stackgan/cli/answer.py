@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,14 +49,13 @@ def _encodable(text: str, encoding: str | None) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that is whole or not there: a temporary one beside it, then a rename."""
-    part = path.with_name(f".{path.name[:80]}.part-{os.getpid()}")
+    from stackgan.files import whole_file
+
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -48,20 +48,35 @@ def list_data_sets(json_wanted: Json = False) -> None:
 
 
 @app.command()
-def check(name: Name, root: Root, json_wanted: Json = False) -> None:
+def check(
+    name: Name,
+    root: Root,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An option of the reader's that says where to look, such as "
+            "caption_column=caption; may be repeated."
+        ),
+    ] = None,
+    json_wanted: Json = False,
+) -> None:
     """Name every missing or broken file, one a line; exit 1 where there is any."""
     from stackgan.cli.answer import answer, printable
     from stackgan.cli.progress import bar
-    from stackgan.data.check import report
+    from stackgan.cli.train import reader_options
+    from stackgan.data.check import remarks, report
     from stackgan.errors import CheckFailed
 
+    options = reader_options(option or [])
     with bar("checking") as progress:
-        usable, faults = report(name, root, progress)
+        usable, faults = report(name, root, progress, **options)
+    said = remarks(name, root, **options)
     summary = f"{name} in {root}: {usable} captioned images can be used, no fault found"
     lines = [printable(f"{fault.path}: {fault.problem}") for fault in faults] or [summary]
+    lines += [printable(sentence) for sentence in said]
     found = [{"path": fault.path, "problem": fault.problem} for fault in faults]
     as_json = {"name": name, "root": root, "usable": usable, "faults": found}
-    answer("\n".join(lines), as_json, json_wanted)
+    answer("\n".join(lines), {**as_json, **({"remarks": said} if said else {})}, json_wanted)
     if faults:
         raise CheckFailed(
             f"{root} has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}; {usable} "

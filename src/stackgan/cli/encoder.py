@@ -100,6 +100,7 @@ def train(
     from stackgan.cli.train import reader_options
     from stackgan.data import read_examples
     from stackgan.training.encoder import EncoderSettings, image_inputs, train_encoder
+    from stackgan.training.trainable import require_encoder_data
 
     examples = read_examples(data, root, "train", **reader_options(option or []))
     check_folder(out)
@@ -115,6 +116,7 @@ def train(
         seed=seed,
         name=name or f"char-cnn-rnn-{data}",
     )
+    require_encoder_data(root, examples, settings)
     with bar("images") as progress:
         images = image_inputs(examples, settings, cache=out / "cache", progress=progress)
     with bar("training") as progress:
@@ -221,11 +223,12 @@ def _class_map(path: Path | None) -> dict[str, list[str]] | None:
     import json
 
     from stackgan.errors import InputError
+    from stackgan.plain_text import decode_utf
 
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(decode_utf(path.read_bytes()))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--class-map {path} cannot be read as JSON: {reason}") from None

@@ -119,7 +119,8 @@ def command(
     else:
         check_folder(out or Path())
 
-    from stackgan.pipeline import StackGAN, check_count, check_seed
+    from stackgan.arguments import check_count, check_seed
+    from stackgan.pipeline import StackGAN
 
     check_count(len(asked), num_images, best_of)
     check_seed(seed, num_images * best_of)

@@ -91,8 +91,11 @@ def use_free_threads(asked: int | None) -> None:
 
 
 def read_captions(path: str) -> list[str]:
-    """Captions of a text file, one a line; ``-`` is standard input. Empty lines are skipped."""
-    from stackgan.data.examples import decode_text, plain
+    """Captions of a text file, one a line; ``-`` is standard input. Empty lines are skipped.
+
+    Where the encoding is guessed it is said: the captions then stand in what is drawn, to be seen.
+    """
+    from stackgan.plain_text import decode_text, not_utf8, plain
 
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
@@ -105,6 +108,8 @@ def read_captions(path: str) -> list[str]:
     captions = [line for line in (plain(line).strip() for line in text.split("\n")) if line]
     if not captions:
         raise InputError(f"{path} holds no caption; expected one a line")
+    if (guessed := not_utf8(data)) is not None:
+        typer.echo(f"stackgan: {'standard input' if path == '-' else path} {guessed}", err=True)
     return captions
 
 

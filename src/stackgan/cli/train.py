@@ -13,7 +13,7 @@ import typer
 from stackgan.cli.answer import answer
 from stackgan.cli.options import Threads, use_free_threads
 from stackgan.cli.progress import bar
-from stackgan.errors import InputError
+from stackgan.errors import InputError, StackGANError
 
 if TYPE_CHECKING:
     from stackgan.config import Settings
@@ -37,7 +37,7 @@ def command(
             "several times, the later one wins."
         ),
     ] = None,
-    stage: Annotated[str, typer.Option(help="1, 2 or both.")] = "both",
+    stage: Annotated[str | None, typer.Option(help="1, 2 or both.", show_default="both")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(help="One of the reader's options, such as test_fraction=0; may be repeated."),
@@ -65,7 +65,14 @@ def command(
             "before it starts.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --run; --root where its data was moved, --set for rates, "
+            "precision or more steps.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
     ] = False,
@@ -83,9 +90,9 @@ def command(
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
     from dataclasses import replace
 
-    from stackgan.pipeline import choose_device
+    from stackgan.devices import choose_device
     from stackgan.training import run as training
-    from stackgan.training.plan import read_plan
+    from stackgan.training.plan import read_plan, withdraw
 
     where = str(choose_device(device))
     if precision is not None:
@@ -93,19 +100,13 @@ def command(
     if not resume:
         use_free_threads(threads)
     if resume:
-        fixed = [data, root, option, preset, encoder, stage1, init_from, config, assign]
-        if any(value not in (None, []) for value in fixed):
-            raise InputError(
-                f"--resume goes on with the settings in {run / 'settings.json'}; give only --run"
-            )
-        if budget is not None:
-            raise InputError(
-                "--budget is for a new run: with --resume the run keeps its own plan; leave it out"
-            )
-        plan = read_plan(run)
+        fixed = {"data": data, "option": option, "preset": preset, "stage": stage, "config": config}
+        _refuse_fixed(run, {**fixed, "budget": budget})
+        places = {"root": root, "encoder": encoder, "stage1": stage1, "init_from": init_from}
+        plan = _changed(run, read_plan(run), places, assign)
     else:
         settings = _settings(data, preset, config, assign, init_from)
-        plan = _plan(settings, data, root, option, stage, encoder, stage1, init_from)
+        plan = _plan(settings, data, root, option, stage or "both", encoder, stage1, init_from)
         plan = replace(plan, budget=_budget(budget, config, assign))
     if dry_run:
         _estimate(run, plan, where, json_wanted)
@@ -114,9 +115,43 @@ def command(
         if budget is not None:
             _say("measuring")
         plan = training.begin(run, plan, device=where, say=_say)
-    with _Bars() as bars:
-        folder = training.train(run, plan, device=where, threads=threads, say=_say, progress=bars)
+    try:
+        with _Bars() as bars:
+            folder = training.train(
+                run, plan, device=where, threads=threads, say=_say, progress=bars
+            )
+    except StackGANError as error:
+        if not resume and error.exit_code == 2:
+            withdraw(run)
+        raise
     answer(f"{folder}", {"model": str(folder)}, json_wanted)
+
+
+def _refuse_fixed(run: Path, given: dict[str, Any]) -> None:
+    """Raise InputError where `--resume` is given what a run decides at its start."""
+    if given["budget"] is not None:
+        raise InputError(
+            "--budget is for a new run: with --resume the run keeps its own plan; leave it out"
+        )
+    for name, value in given.items():
+        if value not in (None, []):
+            raise InputError(
+                f"--resume goes on with the settings in {run / 'settings.json'}; give only --run, "
+                f"not --{name} (--root, --encoder, --stage1 or --init-from where something was "
+                "moved, --set for rates, precision or more steps)"
+            )
+
+
+def _changed(
+    run: Path, plan: Plan, places: dict[str, str | Path | None], assign: list[str] | None
+) -> Plan:
+    """The plan of a run that goes on, with what was moved and what `--set` changes."""
+    from stackgan.training.resume import Change, changed
+
+    moved = {name: _found(str(place)) for name, place in places.items() if place is not None}
+    if "root" in moved:
+        moved["root"] = str(Path(str(places["root"])).absolute())
+    return changed(run, plan, Change({k: v for k, v in moved.items() if v}, assign or []))
 
 
 def _settings(

@@ -17,6 +17,17 @@ WrongPair = Literal["caption", "image", "shifted"]
 _ORDER, _DRAW = 0, 1  # the two random streams of a training run: which examples, and what of them
 
 
+class NoWrongCaption(InputError):
+    """Every caption of the other classes is one of this example's own."""
+
+    def __init__(self, example: int) -> None:
+        super().__init__(
+            f"example {example} has no wrong caption: every caption of the other classes is one of "
+            "its own; captions must differ between classes"
+        )
+        self.example = example
+
+
 class Batch(NamedTuple):
     """A batch of examples, each with a caption of its own and one that does not describe it."""
 
@@ -277,10 +288,7 @@ class Batches:
         for example, rows in enumerate(self._own):
             elsewhere = len(everywhere) - only_here[self._groups[example]]
             if elsewhere <= len(rows) and not self._wrong_rows(example):
-                raise InputError(
-                    f"example {example} has no wrong caption: every caption of the other classes "
-                    "is one of its own; captions must differ between classes"
-                )
+                raise NoWrongCaption(example)
 
     def _check(
         self, caption_rows: Sequence[tuple[int, ...]], classes: Sequence[str | None]

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from stackgan.errors import DataError, InputError, nearest
 
 FORMAT = "stackgan-pixels/1"
 _BUILDING = ".building"
+_NAME = re.compile(r"pixels-(?P<size>\d+)-(?P<way>.+)-(?P<digest>[0-9a-f]{16})\.npy")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,49 @@ def find_cache(
     """The cache that :func:`prepare_cache` would open without building it; None where it would."""
     place = _place(examples, size_px, folder, fit, resize)
     return _reopen(place.path, place.fingerprint, (len(examples), size_px, size_px, 3))
+
+
+class WhyNot(NamedTuple):
+    """Why none of a folder's caches is one of some examples."""
+
+    reason: str
+    changed: bool
+    """It was one of them, and they have changed since."""
+
+
+def why_not_cached(
+    examples: Sequence[Example],
+    size_px: int,
+    folder: Path,
+    fit: Fit = "crop",
+    resize: Resize = "bicubic",
+) -> WhyNot | None:
+    """Why :func:`find_cache` finds nothing in ``folder``; None where it does, or holds none."""
+    place = _place(examples, size_px, folder, fit, resize)
+    if _reopen(place.path, place.fingerprint, (len(examples), size_px, size_px, 3)) is not None:
+        return None
+    found = [_NAME.fullmatch(path.name) for path in sorted(folder.glob("pixels-*.npy"))]
+    others = [match for match in found if match]
+    mine = _NAME.fullmatch(place.path.name)
+    if not others or mine is None:
+        return None
+    if place.path.exists():
+        return WhyNot(f"{place.path.name} is damaged, or of files that have changed since", True)
+    of_mine = [match for match in others if match["digest"] == mine["digest"]]
+    if not of_mine:
+        return WhyNot(
+            f"{others[0].string} is of other photographs (another split or other options, or the "
+            "folder had another name)",
+            False,
+        )
+    sized = [match for match in of_mine if int(match["size"]) == size_px]
+    if sized:
+        return WhyNot(
+            f"{sized[0].string} has the photographs by {sized[0]['way']}, not by {mine['way']}",
+            False,
+        )
+    sizes = " and ".join(sorted({f"{match['size']}x{match['size']}" for match in of_mine}))
+    return WhyNot(f"it has photographs of {sizes}", False)
 
 
 class _Place(NamedTuple):
@@ -193,8 +238,9 @@ def _reserve(path: Path) -> None:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
-    for left_over in path.parent.glob(f"{path.name}.*{_BUILDING}"):
-        if not _is_running(int(left_over.name.split(".")[-3])):
+    for left_over in path.parent.glob(f"*.*.*{_BUILDING}"):
+        process = left_over.name.split(".")[-3]
+        if process.isdecimal() and not _is_running(int(process)):
             left_over.unlink(missing_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}{_BUILDING}")
     try:

@@ -70,12 +70,14 @@ def read(
     return sorted(examples, key=lambda example: str(example.image))
 
 
-def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Fault]]:
+def faults(
+    root: Path, progress: Progress | None = None, year: int | float | str | None = None
+) -> tuple[int, list[Fault]]:
     """Return how many captioned photographs can be used, and every file that cannot be.
 
     Looks at the year that :func:`read` takes; at both its halves, of which one may be absent.
     """
-    year = _year(root, None)
+    year = _year(root, year)
     found: list[Fault] = []
     images: list[Path] = []
     for half in HALVES.values():

@@ -18,6 +18,7 @@ from stackgan.data.examples import Progress
 from stackgan.data.fetch import Patience, digest, fetch
 from stackgan.data.unpack import unpack
 from stackgan.errors import DataError, RunFailed
+from stackgan.files import whole_file
 
 Show = Callable[[str], AbstractContextManager[Progress | None]]
 """Opens a progress bar of that name: megabytes done, megabytes in all."""
@@ -140,9 +141,8 @@ class _Records:
     def add(self, part: Part, sha256: str, size_bytes: int) -> None:
         """Keep what ``part`` is, in a file that is whole at every moment."""
         self.known[part.file] = {"url": part.url, "sha256": sha256, "bytes": size_bytes}
-        temporary = self.path.with_name(f"{self.path.name}.part")
-        temporary.write_text(json.dumps(self.known, indent=2) + "\n", "utf-8")
-        os.replace(temporary, self.path)
+        with whole_file(self.path) as unfinished:
+            unfinished.write_text(json.dumps(self.known, indent=2) + "\n", "utf-8")
 
 
 @contextmanager

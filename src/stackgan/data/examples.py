@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from stackgan.errors import DataError, InputError, nearest
+from stackgan.plain_text import decode_text as decode_text
+from stackgan.plain_text import not_utf8
+from stackgan.plain_text import plain as plain
 
 Split = Literal["train", "test", "all"]
 Progress = Callable[[int, int], None]
@@ -32,15 +34,8 @@ IMAGE_SUFFIXES = tuple(
 )
 """Endings of the names of images, in lower case; what a file is, its bytes say."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_HALF = re.compile(r"[\ud800-\udfff]")
-_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which it begins with
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",  # a spreadsheet's "Unicode text"
-    codecs.BOM_UTF16_BE: "utf-16",
-    codecs.BOM_UTF8: "utf-8-sig",
-}
+_SYSTEMS_OWN = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_SYSTEMS_OWN |= {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -99,59 +94,38 @@ def check_root(root: Path) -> None:
         raise DataError(f"{root} is a file; --root names the folder that holds the data set")
 
 
+def hidden(name: str) -> bool:
+    """Whether a file or folder of this name is a system's or a tool's: .DS_Store, ._a.jpg ..."""
+    return name.startswith(".") or name.lower() in _SYSTEMS_OWN
+
+
 def read_text(path: Path) -> str:
     """Read a text file: UTF-8, UTF-16, else as Windows and then as Latin-1; line endings become LF.
 
     Raises :class:`DataError` when the file cannot be opened or is no text.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
-    text = decode_text(data)
+    text = decode_text(_bytes(path))
     if text is None:
         raise DataError(f"{path} is not text; expected a sentence a line")
     return text
 
 
-def decode_text(data: bytes) -> str | None:
-    """Return the text that ``data`` holds, every line ending as LF; None where it is no text.
+def not_utf8_file(path: Path) -> str | None:
+    """As :func:`not_utf8` for a file; None also for one that cannot be opened."""
+    try:
+        return not_utf8(path.read_bytes())
+    except OSError:
+        return None
 
-    A few control characters are let through: :func:`plain` makes spaces of them.
-    """
-    for encoding in _encodings(data):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        odd = len(_CONTROL.findall(text)) - sum(map(text.count, "\t\n\r\f\v"))
-        if odd >= 8 and odd * 8 > len(text):
-            return None
-        return text.replace("\r\n", "\n").replace("\r", "\n")
-    return None
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
 
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, :func:`plain` and stripped, without the empty ones."""
     lines = (plain(line).strip() for line in read_text(path).split("\n"))
     return [line for line in lines if line]
-
-
-def plain(caption: str) -> str:
-    """Return ``caption`` with a space for each control character, so that it can be shown.
-
-    No encoder reads them, a terminal obeys them. Half a surrogate pair, which no file can hold,
-    becomes the replacement character.
-    """
-    return _HALF.sub("\N{REPLACEMENT CHARACTER}", _CONTROL.sub(" ", caption))
-
-
-def _encodings(data: bytes) -> tuple[str, ...]:
-    for mark, encoding in _MARKS.items():
-        if data.startswith(mark):
-            return (encoding,)
-    start = data[:4096]
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if start[first::2].count(0) * 2 > len(start) // 2 > start[1 - first :: 2].count(0) * 8:
-            return (encoding,)  # Western text without its mark: every second byte is zero
-    return ("utf-8", "cp1252", "latin-1")

@@ -1,13 +1,15 @@
 """Your own captioned photographs: a folder of images with their captions beside them.
 
-Three layouts, looked for in this order:
+Each folder, the one given or any below it, may say its captions in one of these ways:
 
 * ``metadata.jsonl``: one JSON object a line with ``file_name`` and ``text`` (a sentence or a list
   of sentences), and if you like ``class`` (or ``label``) and ``split`` (``train`` or ``test``);
 * ``metadata.csv``: the same as columns; several rows may name one image, a caption each;
-* a ``.txt`` beside each image, in the folder or below it, with a caption a line.
+* a ``.txt`` or ``.caption`` beside each image, with a caption a line.
 
-File names are relative to the folder and may not leave it.
+A table names images relative to its own folder, never outside the data set's, and speaks for all
+that lies below it. Hidden files and those of systems (``.ipynb_checkpoints``, ``__MACOSX``,
+``Thumbs.db``) are passed over.
 """
 
 from __future__ import annotations
@@ -17,46 +19,59 @@ import os
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from stackgan.data.decoding import UNREAD_SUFFIXES, no_file
 from stackgan.data.examples import (
-    IMAGE_SUFFIXES,
     Example,
     Fault,
     Progress,
     Split,
     check_root,
     check_split,
+    not_utf8_file,
     read_lines,
     readable,
 )
 from stackgan.data.images import image_faults
-from stackgan.data.metadata import METADATA_NAMES, Entry, read_metadata
+from stackgan.data.listing import (
+    LINK,
+    PARQUET,
+    Listing,
+    listing,
+    perhaps,
+    split_of_folder,
+    suffix,
+    within,
+)
+from stackgan.data.metadata import Columns, Entry, read_metadata
 from stackgan.errors import DataError, InputError
 
-_LINK = "is a link to a folder, which is not followed: copy its images, or name them in metadata"
 _EXPECTED = "expected images with metadata.jsonl, metadata.csv or a .txt beside each image"
-_NO_CAPTIONS = ("readme", "license", "licence", "notes", "classes", "labels", "credits")
 
 
 def read(
-    root: Path, split: Split = "train", test_fraction: float | int = 0.1, split_seed: int = 0
+    root: Path,
+    split: Split = "train",
+    test_fraction: float | int = 0.1,
+    split_seed: int = 0,
+    image_column: str = "file_name",
+    caption_column: str = "text",
 ) -> list[Example]:
     """Return the examples of ``split``, sorted by file name.
 
-    Where no ``split`` column decides, a file is a test file by a hash of ``split_seed`` and its
-    name: about ``test_fraction`` of the files, and the same ones when files are added. With the
-    column, an empty field means ``train``. Images without a caption are left out, and so is a class
-    that is the only one. Raises
-    :class:`DataError` naming file and line for metadata that cannot be used and for a missing
-    image, :class:`InputError` for options out of range.
+    A ``split`` column decides, or folders called test, val or the like, of which an image lies in
+    one; an image of which neither says anything then trains. Where no image is held out so, a file
+    is a test file by a hash of ``split_seed`` and its name: about ``test_fraction`` of the files,
+    and the same ones when files are added. Tables have an image's name in ``image_column`` and its
+    captions in ``caption_column``. Images without a caption are left out, and so is a class that is
+    the only one. Raises :class:`DataError` naming file and line for metadata that cannot be used
+    and for a missing image, :class:`InputError` for options out of range.
     """
     check_split(split)
     if not 0 <= test_fraction < 1:
         raise InputError(f"test_fraction is {test_fraction}; expected from 0 to below 1")
-    entries, found = _entries(root)
-    found += _missing(root, entries)
+    files, entries, found = _gather(root, _columns(image_column, caption_column))
+    found += _missing(root, entries, files)
     if found:
         others = len(found) - 1
         more = f" (and {others} more {'fault' if others == 1 else 'faults'})" if others else ""
@@ -65,7 +80,7 @@ def read(
             "names every such file"
         )
     captioned = [entry for entry in entries if entry.captions]
-    by_column = any(entry.split for entry in captioned)
+    said = _split_is_said(captioned)
     examples = [
         Example(
             root / entry.file_name,
@@ -74,44 +89,53 @@ def read(
             subject=readable(entry.class_name),
         )
         for entry in sorted(captioned, key=lambda entry: entry.file_name)
-        if split == "all" or split == _split_of(entry, by_column, test_fraction, split_seed)
+        if split == "all" or split == _split_of(entry, said, test_fraction, split_seed)
     ]
     if not examples:
-        raise DataError(_nothing(root, split, len(captioned), test_fraction))
+        raise DataError(_nothing(root, split, captioned, files, test_fraction))
     if len({example.class_name for example in examples}) == 1:  # nothing to tell it apart from
         examples = [replace(example, class_name=None, subject=None) for example in examples]
     return examples
 
 
-def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Fault]]:
+def faults(
+    root: Path,
+    progress: Progress | None = None,
+    image_column: str = "file_name",
+    caption_column: str = "text",
+) -> tuple[int, list[Fault]]:
     """Return how many captioned images can be used, and every file that cannot be."""
-    entries, found = _entries(root)
+    files, entries, found = _gather(root, _columns(image_column, caption_column))
     captioned = [entry for entry in entries if entry.captions]
     told = {os.path.splitext(fault.path)[0] for fault in found}  # of caption files that are no text
-    found += _missing(root, entries)
+    found += _missing(root, entries, files)
     for entry in entries:
         path = root / entry.file_name
         if not (entry.captions or os.path.splitext(path)[0] in told) and os.path.isfile(path):
             found.append(Fault(path, "has no caption"))
-    named = {entry.file_name for entry in entries}
-    files = _files(root)
-    if _metadata(root) is not None:
-        named_in_vain = {fault.about for fault in found}
-        unnamed = [name for name in files.images if name not in named | named_in_vain]
-        if "" in named_in_vain:
-            unnamed = []
-        found += [Fault(root / name, "has no line in the metadata") for name in unnamed]
-    else:
-        stems = {os.path.splitext(name)[0] for name in (*files.images, *files.unread)}
-        for stem, name in files.texts.items():
-            if stem not in stems:
-                found.append(Fault(root / name, "is a caption file without an image beside it"))
-        found += [Fault(root / name, _LINK) for name in files.links]
+    unnamed = _unnamed(root, files, entries, found)
+    found += [Fault(root / name, "has no line in the metadata") for name in unnamed]
+    stems = {os.path.splitext(name)[0] for name in (*files.images, *files.unread)}
+    found += [
+        Fault(root / name, "is a caption file without an image beside it")
+        for stem, names in files.texts.items()
+        for name in names
+        if stem not in stems and not files.told_by_table(name)
+    ]
+    if not files.tables:
+        found += [Fault(root / name, LINK) for name in files.links]
         if not captioned:
-            found.append(Fault(root, f"holds no caption; {_EXPECTED}{_perhaps(root, files)}"))
-    for name in files.unread:
-        if name not in named:
-            found.append(Fault(root / name, UNREAD_SUFFIXES[_suffix(name)]))
+            found.append(Fault(root, f"holds no caption; {_EXPECTED}{perhaps(root, files)}"))
+    found += [Fault(root / name, PARQUET) for name in files.parquet]
+    found += [
+        Fault(root / name, "is not read, as other metadata is beside") for name in files.second
+    ]
+    named = {entry.file_name for entry in entries}
+    found += [
+        Fault(root / name, UNREAD_SUFFIXES[suffix(name)])
+        for name in files.unread
+        if name not in named
+    ]
     known = sorted(named | set(files.images))
     present = [root / name for name in known if os.path.isfile(root / name)]
     damaged = image_faults(present, progress)
@@ -120,39 +144,82 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
     return usable, found + damaged
 
 
-def _entries(root: Path) -> tuple[list[Entry], list[Fault]]:
-    """Return what the captions' files say, one entry an image, and what cannot be understood."""
+def remarks(root: Path, image_column: str = "file_name", caption_column: str = "text") -> list[str]:
+    """Return what was decided without being asked: a sentence for each, none of them a fault."""
+    files, entries, _ = _gather(root, _columns(image_column, caption_column))
+    said = []
+    texts = [
+        name for stem in files.texts.values() for name in stem if not files.told_by_table(name)
+    ]
+    guessed = [
+        (name, how) for name in (*files.tables, *texts) if (how := not_utf8_file(root / name))
+    ]
+    if guessed:
+        more = f", and so are {len(guessed) - 1} more" if len(guessed) > 1 else ""
+        said.append(f"{root / guessed[0][0]} {guessed[0][1]}{more}")
+    captioned = [entry for entry in entries if entry.captions]
+    held_out = {
+        os.path.dirname(entry.file_name): None
+        for entry in captioned
+        if not entry.split and split_of_folder(entry.file_name) == "test"
+    }
+    if held_out:
+        tests = [entry for entry in captioned if _split_of(entry, True, 0, 0) == "test"]
+        said.append(
+            f"{len(captioned) - len(tests)} images are to train on; {len(tests)} are held out as "
+            f"the split test, by their folders ({', '.join(list(held_out)[:3])}"
+            f"{', ...' if len(held_out) > 3 else ''})"
+        )
+    return said
+
+
+def _columns(image: str, caption: str) -> Columns:
+    columns = Columns(str(image).strip(), str(caption).strip())
+    if not all(columns) or columns.image == columns.caption:
+        raise InputError(
+            f"image_column is {image!r} and caption_column {caption!r}; expected two columns"
+        )
+    return columns
+
+
+def _gather(root: Path, columns: Columns) -> tuple[Listing, list[Entry], list[Fault]]:
+    """Return what lies there, what its captions say, an entry an image, and what is of no use."""
     check_root(root)
-    if (path := _metadata(root)) is not None:
-        entries, found = read_metadata(path)
-        return _as_on_disk(root, entries), found
-    files = _files(root)
-    if not files.images and not files.texts:
-        raise DataError(f"{root} holds no images; {_EXPECTED}{_perhaps(root, files)}")
-    entries, found = [], []
+    files = listing(root)
+    if not files.images and not files.texts and not files.tables:
+        raise DataError(f"{root} holds no images; {_EXPECTED}{perhaps(root, files)}")
+    entries, found = read_metadata(root, files.tables, columns)
+    entries = _as_on_disk(root, entries, files)
+    named = {entry.file_name for entry in entries}
     for name in files.images:
-        captions: tuple[str, ...] = ()
-        text = files.texts.get(os.path.splitext(name)[0])
-        if text is not None:
+        if name in named or files.told_by_table(name):
+            continue
+        captions: list[str] = []
+        for text in files.texts.get(os.path.splitext(name)[0], ()):
             try:
-                captions = tuple(dict.fromkeys(read_lines(root / text)))
+                captions += read_lines(root / text)
             except DataError as error:
                 found.append(Fault(root / text, str(error).removeprefix(f"{root / text} ")))
-        entries.append(Entry(name, captions))
-    return entries, found
+        entries.append(Entry(name, tuple(dict.fromkeys(captions))))
+    return files, entries, found
 
 
-def _metadata(root: Path) -> Path | None:
-    """The file that names images and captions, or None; DataError where a folder has its name."""
-    for name in METADATA_NAMES:
-        if (root / name).is_file():
-            return root / name
-        if (root / name).is_dir():
-            raise DataError(f"{root / name} is a folder; expected a file of that name, or none")
-    return None
+def _unnamed(root: Path, files: Listing, entries: list[Entry], found: list[Fault]) -> list[str]:
+    """Return the images that a table is to name and does not, nor in a line that is faulty."""
+    named = {entry.file_name for entry in entries}
+    named_in_vain = {fault.about for fault in found}
+    any_of = [fault.path.parent.relative_to(root) for fault in found if fault.about == ""]
+    folders = ["" if folder == Path() else folder.as_posix() for folder in any_of]
+    return [
+        name
+        for name in files.images
+        if files.told_by_table(name)
+        and name not in named | named_in_vain
+        and not any(within(name, folder) for folder in folders)
+    ]
 
 
-def _as_on_disk(root: Path, entries: list[Entry]) -> list[Entry]:
+def _as_on_disk(root: Path, entries: list[Entry], files: Listing) -> list[Entry]:
     """Give accented names the form the disk has: some systems write a letter and its accent apart.
 
     The two look alike, and archives carry names from one system to another.
@@ -161,7 +228,7 @@ def _as_on_disk(root: Path, entries: list[Entry]) -> list[Entry]:
         entry.file_name.isascii() or os.path.isfile(root / entry.file_name) for entry in entries
     ):
         return entries
-    forms = {unicodedata.normalize("NFC", name): name for name in _files(root).images}
+    forms = {unicodedata.normalize("NFC", name): name for name in files.images}
     return [
         entry
         if os.path.isfile(root / entry.file_name)
@@ -173,50 +240,12 @@ def _as_on_disk(root: Path, entries: list[Entry]) -> list[Entry]:
     ]
 
 
-class _Files(NamedTuple):
-    """What lies below a folder, as names relative to it; hidden files and folders left out."""
-
-    images: list[str]
-    texts: dict[str, str]
-    """Caption files by their name without its ending."""
-    unread: list[str]
-    """Pictures of kinds that are not read."""
-    links: list[str]
-    """Links to folders, which are not followed: they could lead anywhere, also in a circle."""
-
-
-def _files(root: Path) -> _Files:
-    files = _Files([], {}, [], [])
-    for folder, below, names in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        inside = Path(folder).relative_to(root)
-        files.links.extend(
-            (inside / name).as_posix() for name in below if os.path.islink(Path(folder) / name)
-        )
-        for name in sorted(names):
-            if name.startswith("."):
-                continue
-            file_name = (inside / name).as_posix()
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                files.images.append(file_name)
-            elif suffix.lower() == ".txt" and stem.lower() not in _NO_CAPTIONS:
-                files.texts[os.path.splitext(file_name)[0]] = file_name
-            elif suffix.lower() in UNREAD_SUFFIXES:
-                files.unread.append(file_name)
-    return files
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
-
-
-def _missing(root: Path, entries: list[Entry]) -> list[Fault]:
+def _missing(root: Path, entries: list[Entry], files: Listing) -> list[Fault]:
     """A fault for each entry whose image is no file, with the name that may have been meant."""
     absent = [entry for entry in entries if not os.path.isfile(root / entry.file_name)]
     if not absent:
         return []
-    images = _files(root).images
+    images = files.images
     meant = {**{_loose(name): name for name in images}, **{name.lower(): name for name in images}}
     found = []
     for entry in absent:
@@ -233,32 +262,27 @@ def _loose(name: str) -> str:
     return os.path.splitext(os.path.basename(name))[0].lower()
 
 
-def _split_of(entry: Entry, by_column: bool, test_fraction: float | int, split_seed: int) -> str:
-    if by_column:
-        return entry.split or "train"
+def _split_is_said(captioned: list[Entry]) -> bool:
+    """Whether the data say what is held out, by a column or by folders."""
+    return any(entry.split or split_of_folder(entry.file_name) == "test" for entry in captioned)
+
+
+def _split_of(entry: Entry, said: bool, test_fraction: float | int, split_seed: int) -> str:
+    if said:
+        return entry.split or split_of_folder(entry.file_name) or "train"
     digest = hashlib.sha256(
         f"{split_seed}:{entry.file_name}".encode("utf-8", "surrogatepass")
     ).digest()
     return "test" if int.from_bytes(digest[:8], "big") < test_fraction * 2**64 else "train"
 
 
-def _nothing(root: Path, split: str, count: int, test_fraction: float | int) -> str:
-    if not count:
-        return f"{root} holds no captioned image; {_EXPECTED}{_perhaps(root, _files(root))}"
-    return (
-        f"{root} holds {count} captioned images and none of them is in the split {split!r}; give a "
-        f"split column or another test_fraction than {test_fraction}"
-    )
-
-
-def _perhaps(root: Path, files: _Files) -> str:
-    """What the folder has instead of captioned images, as the end of a sentence; often nothing."""
-    if files.unread:
-        name = files.unread[0]
-        return f"; {name} {UNREAD_SUFFIXES[_suffix(name)]}"
-    if files.links:
-        return f"; {files.links[0]} {_LINK}"
-    tables = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".xlsx", ".parquet")
-    near = [name for name in sorted(os.listdir(root)) if _suffix(name) in tables]
-    near = [name for name in near if name not in METADATA_NAMES and not name.startswith(".")]
-    return f"; {near[0]} is none of these names" if near else ""
+def _nothing(
+    root: Path, split: str, captioned: list[Entry], files: Listing, test_fraction: float | int
+) -> str:
+    if not captioned:
+        return f"{root} holds no captioned image; {_EXPECTED}{perhaps(root, files)}"
+    none = f"{root} holds {len(captioned)} captioned images and none of them is in the split"
+    if any(split_of_folder(entry.file_name) for entry in captioned):
+        folder = os.path.dirname(captioned[0].file_name)
+        return f"{none} {split!r}, as their folders say; --root {root / folder} takes one alone"
+    return f"{none} {split!r}; give a split column or another test_fraction than {test_fraction}"

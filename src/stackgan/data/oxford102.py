@@ -20,6 +20,7 @@ from stackgan.data.examples import (
     Split,
     check_root,
     check_split,
+    hidden,
     plain,
     read_lines,
     read_text,
@@ -74,7 +75,9 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
             if not (root / "text_c10" / class_name).is_dir():
                 problem = f"lists {class_name}, which has no folder in text_c10"
                 found.append(Fault(root / name, problem))
-    photographs = sorted(path for path in (root / "jpg").iterdir() if path.suffix == ".jpg")
+    photographs = sorted(
+        path for path in (root / "jpg").iterdir() if path.suffix == ".jpg" and not hidden(path.name)
+    )
     damaged = image_faults(photographs, progress)
     broken = {fault.path for fault in damaged}
     usable, text_faults = _text_faults(root, listed, set(photographs), broken)
@@ -89,6 +92,8 @@ def _text_faults(
     found: list[Fault] = []
     seen: dict[str, Path] = {}
     for folder in sorted(path for path in (root / "text_c10").iterdir() if path.is_dir()):
+        if hidden(folder.name):
+            continue
         if folder.name not in listed:
             found.append(Fault(folder, "is a class that neither class list names"))
         for text in sorted(folder.glob("image_*.txt")):

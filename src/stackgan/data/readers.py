@@ -19,11 +19,18 @@ class Reader:
     about: str
     read: Callable[..., list[Example]]
     faults: Callable[..., tuple[int, list[Fault]]]
+    remarks: Callable[..., list[str]] | None = None
+    """What was decided unasked, in sentences; it takes the options that ``faults`` takes."""
 
     @property
     def options(self) -> list[str]:
         """Names of the options ``read`` takes beyond root and split."""
         return list(inspect.signature(self.read).parameters)[2:]
+
+    @property
+    def check_options(self) -> list[str]:
+        """Names of those that ``faults`` takes too, beyond root and progress."""
+        return list(inspect.signature(self.faults).parameters)[2:]
 
 
 READERS = {
@@ -37,9 +44,10 @@ READERS = {
         "MS-COCO's photographs with their captions, 2014 or a later year", coco.read, coco.faults
     ),
     "folder": Reader(
-        "your own images with metadata.jsonl, metadata.csv or a .txt beside each image",
+        "your own images with metadata.jsonl, metadata.csv or a .txt or .caption beside each",
         folder.read,
         folder.faults,
+        folder.remarks,
     ),
     "toy": Reader(
         "coloured shapes drawn by `stackgan data toy`, some combinations held out",

@@ -18,6 +18,7 @@ from stackgan.data.examples import Example, Fault, Progress, Split, check_root
 from stackgan.data.shapes import COLOURS, SHAPES, SIDE_PX, Levels, coverage
 from stackgan.data.toy_judge import judge
 from stackgan.errors import DataError, InputError
+from stackgan.files import whole_file
 
 __all__ = ["draw", "faults", "held_out", "judge", "read"]
 
@@ -94,12 +95,8 @@ def draw(root: Path, seed: int = 0, count: int = 2000, progress: Progress | None
 
 def _write_whole(path: Path, text: str) -> None:
     """Write a text file that is whole or not there, whatever the disk does."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def draw_one(

@@ -84,8 +84,8 @@ def evaluate(
     stops without a word near 3,000.
 
     Raises:
-        InputError: for an unknown metric, fewer than 4 examples, or SWD of more or fewer pictures
-            than photographs.
+        InputError: for an unknown metric, fewer than 4 examples, SWD of more or fewer pictures
+            than photographs, or a side of which nothing can be measured: all pictures alike.
     """
     metrics = check_metrics(metrics)
     chosen = spread(examples, None if count is not None and count > len(examples) else count)
@@ -100,6 +100,8 @@ def evaluate(
     photographs = read_pixels(chosen, pixels.shape[-1], fit)
     scores: dict[str, Score] = {}
     if any(name != "swd" for name in metrics):
+        _check_spread(pixels, "pictures that the model drew")
+        _check_spread(photographs, "photographs")
         network = network or EfficientNetLite(0)
         features = network.features(pixels, parts.next())
         scores |= _feature_scores(features, network.features(photographs, parts.next()), metrics)
@@ -141,6 +143,11 @@ def spread(examples: Sequence[Example], count: int | None) -> list[Example]:
         InputError: where that is fewer than 4, or more than there are.
     """
     asked = len(examples) if count is None else count
+    if len(examples) < LEAST_PICTURES:
+        raise InputError(
+            f"the data set has {len(examples)} examples to score against; expected at least "
+            f"{LEAST_PICTURES}, two in each half"
+        )
     if not LEAST_PICTURES <= asked <= len(examples):
         raise InputError(
             f"asked for {asked} pictures of {len(examples)} examples; expected from "
@@ -212,6 +219,14 @@ def _check_pairs(metrics: Sequence[str], photographs: int, pictures: int) -> Non
         raise InputError(
             f"swd compares {photographs} photographs with as many pictures, not {pictures}; "
             "leave it out with --metrics kid,fd"
+        )
+
+
+def _check_spread(pixels: Pixels, what: str) -> None:
+    if bool((pixels == pixels[0]).all()):
+        raise InputError(
+            f"the {len(pixels)} {what} are all alike; KID and FD compare how two sets spread, and "
+            "of such they say nothing: --metrics swd leaves them out"
         )
 
 

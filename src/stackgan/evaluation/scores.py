@@ -26,6 +26,8 @@ PATCH_PX = 7
 PATCHES_AN_IMAGE = 128
 PROJECTIONS = 512
 SMALLEST_LEVEL_PX = 16
+LEAST_DEVIATION = 1e-3
+"""Of patches in levels 0..255: below it there is only the rounding of the filters."""
 
 
 def kid(features: Features, reference: Reference) -> float:
@@ -36,7 +38,7 @@ def kid(features: Features, reference: Reference) -> float:
 
     Raises:
         InputError: for fewer than two pictures on a side, features of different lengths or not
-            finite.
+            finite, or a side whose pictures are all alike.
     """
     x, y = _checked(features, reference)
     m, n = len(x), len(y)
@@ -88,8 +90,11 @@ def swd(pixels: Pixels, reference: ReferencePixels, seed: int = 0) -> dict[int, 
     Karras et al. (2018) normalise each side by its own, because then a wrong colour costs nothing.
 
     Raises:
-        InputError: where the two sides differ in number or size, or sizes do not halve down to 16.
+        InputError: where the two sides differ in number or size, there is no picture, sizes do not
+            halve down to 16, or a channel of the reference has no deviation to measure in.
     """
+    if not len(reference):
+        raise InputError("SWD compares pictures with photographs, and there is none")
     if pixels.shape != reference.shape:
         raise InputError(
             f"SWD compares {tuple(pixels.shape)} with {tuple(reference.shape)}; it needs as many "
@@ -102,7 +107,13 @@ def swd(pixels: Pixels, reference: ReferencePixels, seed: int = 0) -> dict[int, 
         real_patches = _patches(real, _contents(reference), (seed, level))
         my_patches = _patches(mine, _contents(pixels), (seed, level))
         mean = real_patches.mean(dim=(0, 2), keepdim=True)  # [1, 3, 1]
-        deviation = real_patches.std(dim=(0, 2), keepdim=True).clamp_min(1e-8)
+        deviation = real_patches.std(dim=(0, 2), keepdim=True)
+        if float(deviation.min()) < LEAST_DEVIATION:
+            channel = ("red", "green", "blue")[int(deviation.argmin())]
+            raise InputError(
+                f"the {channel} of the {len(reference)} photographs is flat at "
+                f"{mine.shape[-1]} px; SWD measures in its deviation, which is 0"
+            )
         distances[mine.shape[-1]] = 1000 * _sliced_wasserstein(
             ((my_patches - mean) / deviation).flatten(1),
             ((real_patches - mean) / deviation).flatten(1),
@@ -146,6 +157,11 @@ def _checked(features: Features, reference: Reference) -> tuple[Features, Refere
             )
         if not torch.isfinite(side).all():
             raise InputError("the features hold values that are not finite")
+        if float((side - side[0]).abs().max()) <= 1e-6 * float(side.abs().max()):
+            raise InputError(
+                f"all {len(side)} pictures of one side are alike; the score compares how two sets "
+                "spread, and of a set without spread it says nothing"
+            )
     return features.to(torch.float64), reference.to(torch.float64)
 
 

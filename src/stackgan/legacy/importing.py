@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackgan.errors import DataError, InputError, ModelError
+from stackgan.errors import DataError, InputError, ModelError, StackGANError
+from stackgan.files import part_of, remove_left_overs
 from stackgan.hub import file_sha256, save_model
 from stackgan.legacy import authors_pt, char_cnn_rnn, pickles, torch7
 from stackgan.legacy.pth import is_pth, read_pth
+from stackgan.legacy.recognise import recognise, text_in, whose
 from stackgan.safe_pickle import Refused, opened
 from stackgan.text import TextEncoder
 from stackgan.text.absent import Absent
@@ -91,6 +93,32 @@ def _sort(path: Path, files: Files) -> None:
             f"{path} is a TensorFlow checkpoint, which cannot be imported yet; the authors' "
             "PyTorch networks (.pth) can"
         )
+    _refuse_others(path)
+    try:
+        _read(path, files)
+    except StackGANError as error:
+        text = None if "not allowed" in str(error) else _text_or_none(path)
+        if text is None or not str(error).startswith(f"{path}: it"):
+            raise
+        raise ModelError(f"{path}: it is no pickle but text, beginning {text!r}") from None
+
+
+def _refuse_others(path: Path) -> None:
+    """Raise ModelError where the bytes say what the file is, and that is nothing of these."""
+    try:
+        kind = recognise(path)
+    except Refused as error:
+        raise DataError(f"{path}: {error}") from None
+    if kind is not None:
+        raise ModelError(f"{path}: it is {kind}")
+
+
+def _text_or_none(path: Path) -> str | None:
+    start = _first_bytes(path)
+    return None if torch7.is_t7(start) else text_in(path)
+
+
+def _read(path: Path, files: Files) -> None:
     start = _first_bytes(path)
     if torch7.is_t7(start):
         found = torch7.read_t7(path)
@@ -111,6 +139,11 @@ def _sort(path: Path, files: Files) -> None:
             files.networks[network] = (path, weights)
         elif char_cnn_rnn.MARK in weights:
             _set_encoder(files, path, char_cnn_rnn.to_encoder(path, weights))
+        elif (other := whose(weights)) is not None:
+            raise ModelError(
+                f"{path} is {other}, which cannot be imported; expected a network of StackGAN's "
+                "authors' PyTorch code or a char-CNN-RNN"
+            )
         else:
             raise ModelError(
                 f"{path} is neither a network of the authors' PyTorch code nor a char-CNN-RNN: "
@@ -279,7 +312,7 @@ def _write_npz(file: Path, rows: Precomputed) -> None:
 @contextmanager
 def _whole(to: Path) -> Iterator[Path]:
     """A fresh folder that becomes ``to`` when all went well, and is gone when not."""
-    fresh = to.with_name(f".{to.name}.part-{os.getpid()}")
+    fresh = part_of(to)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
@@ -287,6 +320,7 @@ def _whole(to: Path) -> Iterator[Path]:
         if to.exists():
             to.rmdir()  # it is empty
         os.replace(fresh, to)
+        remove_left_overs(to)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from stackgan.data.examples import hidden, read_lines
 from stackgan.errors import DataError
 from stackgan.legacy.torch7 import Table, Tensor
 from stackgan.safe_pickle import load
@@ -166,6 +167,8 @@ def _caption_files(texts: Path) -> dict[str, Path | None]:
         raise DataError(f"the folder of captions {texts} is not there")
     found: dict[str, Path | None] = {}
     for file in sorted(texts.rglob("*.txt")):
+        if any(map(hidden, file.relative_to(texts).parts)):
+            continue
         found[f"{file.parent.name}/{file.stem}"] = file
         found[file.stem] = None if file.stem in found else file
     return found
@@ -182,11 +185,7 @@ def _captions(
     file = found.get(f"{class_name}/{stem}") or found.get(stem)
     if file is None:
         raise DataError(f"{texts} holds no captions of {name}: no file {stem}.txt, or several")
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the captions {file} cannot be read as UTF-8: {error}") from None
-    captions = tuple(" ".join(line.split()) for line in lines if line.strip())
+    captions = tuple(" ".join(line.split()) for line in read_lines(file))
     if count is not None and len(captions) < count:
         raise DataError(f"{file} has {len(captions)} captions for {count} embeddings of {name}")
     return captions[:count]

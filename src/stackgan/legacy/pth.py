@@ -94,14 +94,27 @@ def _views(found: Any) -> dict[str, _View]:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     if not isinstance(found, dict) or not found:
-        raise Refused(f"it holds a {kind(found)}, expected a state dict of tensors")
+        raise Refused(f"it holds {_what(found)}, expected a state dict: tensors by their names")
     prefixed = all(isinstance(key, str) and key.startswith("module.") for key in found)
     views = {}
     for key, value in found.items():
-        if not isinstance(key, str) or not isinstance(value, _View):
-            raise Refused(f"it holds {kind(value)} under {shown(str(key))}, expected a tensor")
+        if not isinstance(key, str):
+            raise Refused(f"it calls a tensor {shown(str(key))}, expected a name")
+        if not isinstance(value, _View):
+            raise Refused(f"it holds {_what(value)} under {shown(str(key))}, expected a tensor")
         views[key.removeprefix("module.") if prefixed else key] = value
     return views
+
+
+def _what(found: Any) -> str:
+    """What a file holds, in an error's words."""
+    if isinstance(found, _View):
+        return "a tensor alone"
+    if isinstance(found, _Storage):
+        return "a tensor's numbers alone"
+    if isinstance(found, dict) and not found:
+        return "an empty dictionary"
+    return kind(found) if isinstance(found, Global) else f"a value of type {kind(found)}"
 
 
 def _tensor(view: _View, numbers: Callable[[_Storage], Tensor]) -> Tensor:

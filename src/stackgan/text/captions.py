@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stackgan.errors import InputError
+from stackgan.plain_text import decode_utf
 from stackgan.text.alphabet import words
 
 KEYS = ("captions", "caption", "text")
@@ -79,12 +81,13 @@ def read_caption_file(path: Path) -> list[str]:
 
     ``.jsonl``: one object a line with ``captions``, ``caption`` or ``text``, a string or a list of
     strings. Any other: one caption a line. Both may be gzipped (``.gz``). Empty ones are left out.
+    UTF-8, or UTF-16 and UTF-32 with their mark; other letters are refused rather than guessed: what
+    is made here are vectors, in which nobody would see a wrong one.
 
     Raises:
         InputError: the file cannot be read, a line (named) is not as expected, or there is none.
     """
-    text = _read(path)
-    lines = text.splitlines() if not _is_json(path) else text.split("\n")
+    lines = _read(path).split("\n")
     captions: list[str] = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -104,14 +107,13 @@ def _read(path: Path) -> str:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(f"the captions file {path} cannot be read: {reason}") from None
+    try:
+        return decode_utf(data)
+    except ValueError as error:
+        raise InputError(f"the captions file {path}: {error}; save it as UTF-8") from None
 
 
 def _of_object(path: Path, number: int, line: str) -> list[str]:

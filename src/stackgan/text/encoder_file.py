@@ -12,6 +12,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from stackgan.errors import ModelError
+from stackgan.files import whole_file
 
 FORMAT = "stackgan-encoder/1"
 FILE_NAME = "text_encoder.safetensors"
@@ -39,12 +40,8 @@ def write_file(path: Path, data: bytes) -> Path:
     """Write an encoder's file, atomically; ``path`` may be a folder. Returns the file."""
     file = path if path.suffix == ".safetensors" else path / FILE_NAME
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as part:
+        part.write_bytes(data)
     return file
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from stackgan.errors import InputError, ModelError, StackGANError
+from stackgan.files import whole_file
 from stackgan.tensors import Embedding
 from stackgan.text.alphabet import words
 from stackgan.text.captions import check_captions, read_caption_file
@@ -260,18 +261,13 @@ def _embed_rest(
 def _write_npz(
     out: Path, encoder: TextEncoder, captions: Sequence[str], embeddings: np.ndarray
 ) -> None:
-    partial = out.with_name(out.name + ".partial")
-    try:
-        with partial.open("wb") as opened:
-            np.savez(
-                opened,
-                embeddings=embeddings,
-                captions=np.array(captions),
-                encoder=np.array([encoder.name, encoder.sha256]),
-            )
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(out) as part, part.open("wb") as opened:
+        np.savez(
+            opened,
+            embeddings=embeddings,
+            captions=np.array(captions),
+            encoder=np.array([encoder.name, encoder.sha256]),
+        )
 
 
 def _plain(caption: str) -> str:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from stackgan.errors import InputError, ModelError
+from stackgan.optional import NotUsable, load_optional
 from stackgan.tensors import Embedding
 from stackgan.text.captions import check_captions
 
@@ -83,16 +84,20 @@ class SentenceEncoder:
             ModelError: no such folder, or one that would have to be executed to be read.
         """
         check_folder(folder)
-        if find_spec("sentence_transformers") is None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                package = load_optional("sentence_transformers")
+                shown = load_optional("transformers.utils.logging")
+        except NotUsable as error:
+            why = error.why if error.absent else f"cannot be used: {error}"
             raise InputError(
-                f"{name or folder} is a sentence-transformers encoder and that package is not "
-                f"installed: {_INSTALL}"
-            )
-        with _quiet():
-            from sentence_transformers import SentenceTransformer
-
+                f"{name or folder} is a sentence-transformers encoder and that package {why}: "
+                f"{_INSTALL}"
+            ) from None
+        with _quiet(shown):
             try:
-                network = SentenceTransformer(
+                network = package.SentenceTransformer(
                     str(folder), device="cpu", local_files_only=True, trust_remote_code=False
                 )
             except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -149,10 +154,8 @@ def folder_sha256(folder: Path) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(logging: Any) -> Iterator[None]:
     """No bars or warnings of other packages while a model is loaded."""
-    from transformers.utils import logging
-
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

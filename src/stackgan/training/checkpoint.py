@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from stackgan.errors import ModelError, RunFailed
+from stackgan.files import whole_file
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage
 
@@ -40,16 +40,12 @@ def save_checkpoint(path: Path, stage: Stage, **more: Any) -> None:
         "sketcher": None if stage.moving is None else stage.moving.state_dict(),
         **more,
     }
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise RunFailed(
             f"the checkpoint {path} could not be written ({error}); the one before it is untouched"
         ) from None

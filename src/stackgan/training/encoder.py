@@ -45,6 +45,8 @@ __all__ = [
     "StepReport",
     "fold",
     "image_inputs",
+    "own_classes",
+    "split_images",
     "train_encoder",
     "train_on_examples",
 ]
@@ -83,9 +85,7 @@ class EncoderTraining:
             )
         self.settings = settings
         self.captions = [tuple(lines) for lines in captions]
-        self.classes = [
-            name if name is not None else f"image {place}" for place, name in enumerate(classes)
-        ]
+        self.classes = own_classes(classes)
         self.images = images
         self.wordings: list[list[str]] = [[] for _ in captions]
         self.known: list[frozenset[str]] = []
@@ -103,22 +103,8 @@ class EncoderTraining:
         self.losses: list[float] = []
 
     def _split(self) -> None:
-        usable = [place for place, lines in enumerate(self.captions) if lines]
-        if len(usable) < 2:
-            raise InputError(f"{len(usable)} images have captions, expected at least two")
-        held = min(400, int(len(usable) * self.settings.held_out))
-        order = torch.randperm(len(usable), generator=self.random).tolist()
-        self.held_out = sorted(usable[place] for place in order[:held])
-        self.train = sorted(usable[place] for place in order[held:])
-        members: dict[str, list[int]] = {}
-        for place in self.train:
-            members.setdefault(self.classes[place], []).append(place)
-        if len(members) < 2:
-            raise InputError(
-                "all images are of one class, expected at least two to tell apart: "
-                "leave the classes out"
-            )
-        self.members = [members[name] for name in sorted(members)]
+        parts = split_images(self.captions, self.classes, self.settings.held_out, self.random)
+        self.train, self.held_out, self.members = parts
 
     def _build(self) -> None:
         settings = self.settings
@@ -352,6 +338,40 @@ class EncoderTraining:
             f"seed {self.settings.seed}, {len(self.train)} images",
         }
         return encoder, report
+
+
+def own_classes(classes: Sequence[str | None]) -> list[str]:
+    """The classes, an image without one as a class of its own."""
+    return [name if name is not None else f"image {place}" for place, name in enumerate(classes)]
+
+
+def split_images(
+    captions: Sequence[Sequence[str]],
+    classes: Sequence[str],
+    held_out: float,
+    random: torch.Generator,
+) -> tuple[list[int], list[int], list[list[int]]]:
+    """Places of the images to train on, of those held out, and of the former class by class.
+
+    Raises:
+        InputError: fewer than two images have captions, or those to train on are of one class.
+    """
+    usable = [place for place, lines in enumerate(captions) if lines]
+    if len(usable) < 2:
+        raise InputError(f"{len(usable)} images have captions, expected at least two")
+    held = min(400, int(len(usable) * held_out))
+    order = torch.randperm(len(usable), generator=random).tolist()
+    train = sorted(usable[place] for place in order[held:])
+    members: dict[str, list[int]] = {}
+    for place in train:
+        members.setdefault(classes[place], []).append(place)
+    if len(members) < 2:
+        raise InputError(
+            "all images are of one class, expected at least two to tell apart: "
+            "leave the classes out"
+        )
+    apart = sorted(usable[place] for place in order[:held])
+    return train, apart, [members[name] for name in sorted(members)]
 
 
 def train_encoder(

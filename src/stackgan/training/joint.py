@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from stackgan.data.cache import PixelCache
 from stackgan.data.examples import Progress
 from stackgan.errors import InputError
+from stackgan.files import whole_file
 from stackgan.models.features import EfficientNetLite
 from stackgan.tensors import Scalar
 from stackgan.text.char_cnn_rnn import CharCnnRnn
@@ -169,13 +170,8 @@ def _kept_features(file: Path, checksum: str) -> list[Tensor]:
 
 
 def _keep_features(file: Path, features: Tensor, checksum: str) -> None:
-    partial = file.with_suffix(".partial")
-    try:
-        with partial.open("wb") as opened:
-            np.savez(opened, features=features.numpy(), pixels_sha256=np.array(checksum))
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as part, part.open("wb") as opened:
+        np.savez(opened, features=features.numpy(), pixels_sha256=np.array(checksum))
 
 
 def nearest_captions(

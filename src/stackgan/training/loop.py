@@ -19,6 +19,9 @@ from stackgan.tensors import Embedding, PixelRows, to_pixels
 from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import Stage, StepBatch, train_step
 
+MOST_WEIGHT = 1e6
+"""Weights begin at about 0.02 and stay below ten."""
+
 
 @dataclass
 class Tally:
@@ -75,8 +78,23 @@ def require_finite(means: dict[str, float], step: int) -> None:
     for name, value in means.items():
         if not math.isfinite(value):
             raise NonFiniteLoss(
-                f"{name} became {value} before step {step}; the last good checkpoint is kept: "
-                "resume with a lower rate or precision=fp32"
+                f"{name} became {value} before step {step}; the last good checkpoint is kept"
+            )
+
+
+@torch.no_grad()
+def require_sound(stage: Stage) -> None:
+    """Raise :class:`NonFiniteLoss` where a weight is no number, or larger than any that learns.
+
+    A step may leave such weights behind a loss that was still finite, and no rate mends them.
+    """
+    for name in ("generator", "discriminator"):
+        weights = [weight for weight in getattr(stage, name).parameters() if weight.numel()]
+        largest = float(torch.stack([weight.abs().max() for weight in weights]).max())
+        if not largest < MOST_WEIGHT:
+            raise NonFiniteLoss(
+                f"a weight of the {name} became {largest:.3g} by step {stage.step}; the last good "
+                "checkpoint is kept"
             )
 
 

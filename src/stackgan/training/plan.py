@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from stackgan.config import Settings, validate_settings
-from stackgan.errors import ModelError
+from stackgan.errors import InputError, ModelError
 from stackgan.training.budget import Budget
+
+TRAINED = ("encoder/text_encoder.safetensors", "stage1/checkpoint.pt", "stage2/checkpoint.pt")
+"""What of a run's folder took training."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,38 @@ def read_plan(run: Path) -> Plan:
 
 
 def cache_folder(run: Path, plan: Plan) -> Path:
-    """What `stackgan data prepare` cached, where that was run; else a folder inside the run."""
-    prepared = Path(plan.root) / ".stackgan"
-    return prepared if prepared.is_dir() and os.access(prepared, os.W_OK) else run / "cache"
+    """Where a run writes its cache: beside what was prepared, or else inside the run."""
+    prepared = prepared_folder(plan)
+    writable = prepared is not None and os.access(prepared, os.W_OK)
+    return prepared if prepared is not None and writable else run / "cache"
+
+
+def prepared_folder(plan: Plan) -> Path | None:
+    """Where `stackgan data prepare` caches the plan's data; None where it never did."""
+    folder = Path(plan.root) / ".stackgan"
+    return folder if folder.is_dir() else None
+
+
+def require_new(run: Path) -> None:
+    """Raise InputError where a run lies in the folder, or what one has trained."""
+    if (run / "settings.json").exists():
+        raise InputError(
+            f"{run} holds a run already: add --resume and leave all but --run out (`stackgan train "
+            f"--run {run} --resume`), or name another folder"
+        )
+    for name in TRAINED:
+        if (run / name).exists():
+            raise InputError(
+                f"{run} holds {name} of a run whose settings.json is gone: name another folder"
+            )
+
+
+def withdraw(run: Path) -> None:
+    """Take a new run's folder away again, which was refused before anything was trained."""
+    if any((run / name).exists() for name in TRAINED):
+        return
+    for name in ("settings.json", "inputs.json"):
+        (run / name).unlink(missing_ok=True)
+    shutil.rmtree(run / "cache", ignore_errors=True)
+    with suppress(OSError):  # it holds what is not the run's
+        run.rmdir()

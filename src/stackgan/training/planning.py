@@ -35,7 +35,7 @@ from stackgan.training.budget import (
 )
 from stackgan.training.encoder import EncoderTraining
 from stackgan.training.estimate import time_warm, try_stage
-from stackgan.training.plan import Plan, cache_folder
+from stackgan.training.plan import Plan, cache_folder, prepared_folder
 from stackgan.training.prepare import (
     embed_examples,
     encoder_examples,
@@ -148,7 +148,7 @@ def measure(
     run: Path, plan: Plan, examples: Sequence[Example], device: str, patience_s: float
 ) -> dict[str, Cost]:
     """Try every training of the plan, as it will be done, for about ``patience_s`` in all."""
-    cache, settings = cache_folder(run, plan), plan.settings
+    cache, settings = prepared_folder(plan) or cache_folder(run, plan), plan.settings
     encoder, tried = given_encoder(plan), None
     if encoder is None:
         tried, encoder = _try_encoder(plan, examples, cache, patience_s / 4)

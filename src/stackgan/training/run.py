@@ -1,6 +1,8 @@
 """A whole training run in one folder: data, encoder, Stage-I, Stage-II, model folder.
 
 RUN/settings.json       the resolved settings and what the run reads
+RUN/inputs.json         digests of that, compared whenever the run goes on
+RUN/.lock               the number of the process that is at work, while it is
 RUN/encoder/            the text encoder, where the run trained its own
 RUN/cache/              the photographs, decoded and squared
 RUN/stage1/, stage2/    checkpoint.pt, log.jsonl, sheet-STEP.png, captions.txt
@@ -22,8 +24,8 @@ import torch
 from stackgan.config import Settings, StageSettings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
-from stackgan.encoders import find_encoder
-from stackgan.errors import DataError, InputError, ModelError
+from stackgan.errors import DataError, ModelError, NonFiniteLoss
+from stackgan.files import remove_parts
 from stackgan.hub import load_model, save_model, write_json
 from stackgan.models.conditioning import measure_text
 from stackgan.models.stage1 import Stage1Generator
@@ -32,8 +34,10 @@ from stackgan.text import TextEncoder, load_encoder
 from stackgan.training.arithmetic import choose, go_on, write_arithmetic
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from stackgan.training.loop import Tally, paint_sheet, require_finite, run_steps
-from stackgan.training.plan import Plan, cache_folder, read_plan
+from stackgan.training.inputs import read_inputs, require_same, write_inputs
+from stackgan.training.lock import held
+from stackgan.training.loop import Tally, paint_sheet, require_finite, require_sound, run_steps
+from stackgan.training.plan import Plan, cache_folder, read_plan, require_new
 from stackgan.training.planning import Clock, announce, draft, note_used, settle
 from stackgan.training.prepare import (
     embed_examples,
@@ -44,13 +48,17 @@ from stackgan.training.prepare import (
     train_own_encoder,
     with_dim,
 )
+from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
+from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
 from stackgan.training.shortage import shortage_told
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
+from stackgan.training.trainable import require_trainable
 
 SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
+FOLDERS = ("encoder", "cache", "stage1", "stage2")
 
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
@@ -63,23 +71,19 @@ def check(plan: Plan) -> list[Example]:
         InputError: a stage's batch is larger than the data set.
         DataError, ModelError: the data set, encoder or model cannot be read.
     """
+    return _checked(plan)[0]
+
+
+def _checked(plan: Plan) -> tuple[list[Example], TextEncoder | None]:
+    """The examples, and the text encoder that the run is given; see :func:`check`."""
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
-    if plan.encoder is not None:
-        find_encoder(plan.encoder)
+    encoder = given_encoder(plan)
     for model in (plan.stage1, plan.init_from):
         if model is not None:
             load_model(model)
     require_image_network(plan.settings, plan.stages, plan.trains_encoder)
-    if len(examples) < 2:
-        raise InputError(f"{plan.root} has one training example: a training needs at least two")
-    for number in plan.stages:
-        batch = getattr(plan.settings, f"stage{number}").batch_size
-        if len(examples) < batch:
-            raise InputError(
-                f"stage{number}.batch_size is {batch} and {plan.root} has {len(examples)} training "
-                f"examples; add --set stage{number}.batch_size={max(2, len(examples) // 2)}"
-            )
-    return examples
+    require_trainable(plan, examples, encoder)
+    return examples, encoder
 
 
 def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sentence: None) -> Plan:
@@ -90,16 +94,19 @@ def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sente
     Raises:
         InputError: a run lies there already, or the budget is too short.
     """
-    if (run / "settings.json").exists():
-        raise InputError(f"{run} holds a run already: add --resume, or name another folder")
-    examples = check(plan)
+    require_new(run)
+    examples, encoder = _checked(plan)
     arithmetic = choose(plan, device, say)
     arithmetic.use()
     plan = draft(run, plan, examples, device)
     announce(plan, device, say)
+    inputs = read_inputs(plan, examples, encoder, _sheet_captions(plan, examples))
     run.mkdir(parents=True, exist_ok=True)
-    write_arithmetic(run, arithmetic)
-    write_json(run / "settings.json", plan.as_json())
+    with held(run):
+        require_new(run)
+        write_inputs(run, inputs)
+        write_arithmetic(run, arithmetic)
+        write_json(run / "settings.json", plan.as_json())
     return plan
 
 
@@ -134,26 +141,39 @@ def train(
 
     Raises:
         DataError, InputError, ModelError: the data or files the plan names cannot be used.
+        InputError: they are others than when the run began, or another process is at work in it.
         NonFiniteLoss: a loss became NaN; the last good checkpoint stays.
         KeyboardInterrupt: after the checkpoint was written.
     """
+    with held(run):
+        for folder in (run, *(run / name for name in FOLDERS)):
+            remove_parts(folder)
+        return _train(run, plan, device, threads, say, progress)
+
+
+def _train(
+    run: Path, plan: Plan, device: str, threads: int | None, say: Say, progress: Progress
+) -> Path:
+    """:func:`train`, while the run's folder is held."""
     examples = read_examples(plan.data, Path(plan.root), "train", **plan.options)
-    plan = plan if plan.budget is None else read_plan(run)  # it was planned since
-    arithmetic = go_on(run, plan, device, threads, say)
-    arithmetic.use()
-    plan = replace(plan, settings=arithmetic.settled(plan.settings))
+    if plan.budget is not None and not plan.budget.settled:
+        plan = read_plan(run)  # it was planned since
     clock = Clock(0.0 if plan.budget is None else plan.budget.used_s)
     encoder = given_encoder(plan)
     if encoder is not None and not any((run / f"stage{n}").exists() for n in plan.stages):
         source = plan.encoder or plan.init_from or plan.stage1
         say(f"text encoder: {encoder.name} taken over from {source}; none is trained")
+    fixed = _go_on(run, plan, examples, encoder, say)
+    use_prepared(run, plan, examples, say)
+    arithmetic = go_on(run, plan, device, threads, say)
+    arithmetic.use()
+    plan = replace(plan, settings=arithmetic.settled(plan.settings))
     if encoder is None:
         encoder, plan = _own_encoder(run, plan, examples, clock, say, progress)
     settings = _with_encoder(plan.settings, encoder)
     embeddings, rows, typed = embed_examples(
         encoder, examples, plan.settings, cache_folder(run, plan), progress
     )
-    fixed = _sheet_captions(plan, examples)
     shared = _Run(run, plan, settings, encoder, fixed, clock, say, progress)
     sketching = Sketching()
     if 1 not in plan.stages:
@@ -189,6 +209,30 @@ def train(
     return run / "model"
 
 
+def _go_on(
+    run: Path, plan: Plan, examples: list[Example], encoder: TextEncoder | None, say: Say
+) -> list[str]:
+    """See that the run reads what it began with and keep what changed of its plan.
+
+    Returns:
+        the captions of the sheets, the same to the run's end.
+
+    Raises:
+        InputError: it would read something else, or a stage has done more steps than it is to have.
+    """
+    inputs = require_same(run, plan, read_inputs(plan, examples, encoder), say)
+    kept = read_plan(run)
+    if plan != kept:
+        for number in plan.stages:
+            batch = getattr(plan.settings, f"stage{number}").batch_size
+            settings = in_steps(plan.settings, number, max(1, len(examples) // batch))
+            checkpoint = run / f"stage{number}" / "checkpoint.pt"
+            require_steps_left(settings, number, steps_done(checkpoint), checkpoint)
+        tell(kept, plan, run, say)
+        write_json(run / "settings.json", plan.as_json())
+    return list(inputs.sheet) or _sheet_captions(plan, examples)
+
+
 def _train_stage(
     run: _Run,
     stage: Stage,
@@ -200,13 +244,14 @@ def _train_stage(
     folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
     name = f"Stage-{'I' * number}"
     _write_captions(folder, run.fixed)
-    tally, resumed_at = _resume(run, stage, folder / "checkpoint.pt", name)
-    recorder = Recorder(folder, run.say, resumed_at)
+    tally, resumed_at, slowed = _resume(run, stage, folder / "checkpoint.pt", number)
+    first_of_all = number == run.plan.stages[0]
+    recorder = Recorder(folder, run.say, resumed_at, tell_board=first_of_all)
     embedding = run.encoder.encode(run.fixed)
     started, first = time.monotonic(), stage.step
     if resumed_at is None:
         _save(run, stage, folder / "checkpoint.pt", tally)
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted, _advised(run, stage, number, slowed):
         for report in run_steps(stage, batches, settings.seed, number):
             tally.add(report)
             step = stage.step
@@ -234,23 +279,50 @@ def _train_stage(
         _save_model(run, stage, before)
 
 
-def _resume(run: _Run, stage: Stage, checkpoint: Path, name: str) -> tuple[Tally, int | None]:
-    """Go on from the stage's checkpoint, where there is one: the log's means, and the step."""
+def _resume(
+    run: _Run, stage: Stage, checkpoint: Path, number: Literal[1, 2]
+) -> tuple[Tally, int | None, bool]:
+    """Go on from the stage's checkpoint, where there is one.
+
+    Returns:
+        the log's means, the step, and whether rates or precision are others than before it.
+    """
     if not checkpoint.exists():
-        return Tally(), None
+        return Tally(), None, False
     state = read_checkpoint(checkpoint)
+    if state.get("encoder", run.encoder.sha256) != run.encoder.sha256:
+        raise ModelError(
+            f"{checkpoint} was trained with another text encoder (sha256 "
+            f"{str(state['encoder'])[:12]}) than {run.encoder.name!r} is now "
+            f"({run.encoder.sha256[:12]}): put that one back, or begin a new run"
+        )
     restore(stage, state, checkpoint)
+    require_steps_left(run.settings, number, stage.step, checkpoint)
     if run.plan.budget is not None:
         run.clock.go_on(state["used_s"])
     if stage.step < stage.settings.steps:
-        run.say(f"{name} goes on from step {stage.step}")
-    return Tally(state["tally"]["sums"], state["tally"]["counts"]), stage.step
+        run.say(f"Stage-{'I' * number} goes on from step {stage.step}")
+    tally = Tally(state["tally"]["sums"], state["tally"]["counts"])
+    return tally, stage.step, other_rates(state.get("settings"), run.settings, number)
+
+
+@contextmanager
+def _advised(run: _Run, stage: Stage, number: Literal[1, 2], slowed: bool) -> Iterator[None]:
+    """Say with a loss that is no number what helps: other rates, unless they were tried in vain."""
+    first = stage.step
+    try:
+        yield
+    except NonFiniteLoss as error:
+        at_once = slowed and stage.step - first <= run.settings.log_every
+        tip = advice(run.folder, number, stage.settings, stage.bf16, at_once)
+        raise NonFiniteLoss(f"{error}: {tip}") from None
 
 
 def _save(run: _Run, stage: Stage, checkpoint: Path, tally: Tally) -> None:
     """Write the checkpoint, unless something in it is not finite."""
     used = {} if run.plan.budget is None else {"used_s": run.clock.used_s()}
     require_finite(tally.means(), stage.step)
+    require_sound(stage)
     save_checkpoint(
         checkpoint,
         stage,

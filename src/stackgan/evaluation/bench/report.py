@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from stackgan.errors import InputError, nearest
 from stackgan.evaluation.bench import figures, resources
 from stackgan.evaluation.bench.figures import Figure, Measure
 from stackgan.evaluation.bench.setup import Bench, machine
+from stackgan.files import whole_file
 
 FIGURES: dict[str, Measure] = {
     "stage1": figures.stage1,
@@ -115,6 +115,5 @@ def plot_cost(points: Sequence[dict[str, Any]], path: Path) -> None:
         x = edge + span * point["gflop"] / most_x
         y = side - edge - span * point["seconds"] / most_y
         draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=colours[point["what"]])
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    image.save(part, format="PNG")
-    os.replace(part, path)
+    with whole_file(path) as part:
+        image.save(part, format="PNG")
