@@ -14,6 +14,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from stackgan.files import part_of, remove_left_overs
+
 COLUMNS = 8
 """Pictures in a row of a grid before it wraps."""
 GAP_PX = 4
