@@ -301,7 +301,7 @@ def read_truncation(config: Mapping[str, Any]) -> float:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as indented JSON: a temporary file, then a rename."""
+    """Write ``content`` as indented JSON, whole or not at all."""
     with whole_file(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -17,6 +17,7 @@ from stackgan.data.examples import Example
 from stackgan.devices import choose_device
 from stackgan.errors import InputError, RunFailed
 from stackgan.evaluation.report import sentences
+from stackgan.hub import write_json
 from stackgan.memory import is_out_of_memory
 from stackgan.pipeline import StackGAN
 from stackgan.training.shortage import advice, shortage_told
@@ -69,7 +70,9 @@ def test_memory_that_runs_out_is_a_sentence_with_what_takes_less(
     assert "memory" in done.err and helps in done.err
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("out of range")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes differ"), ValueError("the caption says: out of memory")]
+)
 def test_other_errors_are_no_shortage_of_memory(error):
     assert not is_out_of_memory(error)
     with pytest.raises(type(error)), shortage_told(StageSettings(), 1):
@@ -304,3 +307,19 @@ def test_more_copies_than_pictures_are_so_many_pictures():
     example = Example(Path("a.png"), ("red", "blue"))
     assert sentences([example], 3, 10**30) == ["red"] * 3
     assert sentences([example], 5, 2) == ["red", "red", "blue", "blue", "red"]
+
+
+def test_json_that_a_full_disk_does_not_take_leaves_nothing(here, monkeypatch):
+    write = Path.write_text
+
+    def full(path, text, **how):
+        write(path, text[:3], **how)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_json(here / "kept.json", {"a": 1})
+    monkeypatch.setattr(Path, "write_text", full)
+    for name in ("new.json", "kept.json"):
+        with pytest.raises(OSError, match="No space"):
+            write_json(here / name, {"a": 2})
+    assert [path.name for path in here.iterdir()] == ["kept.json"]
+    assert (here / "kept.json").read_text() == '{\n  "a": 1\n}\n'

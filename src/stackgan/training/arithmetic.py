@@ -7,7 +7,6 @@ keeps what it began with in its folder, and goes on with it after any stop.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 
 from stackgan.config import Settings
 from stackgan.errors import ModelError
+from stackgan.hub import write_json
 from stackgan.machine import keep, kept, processor
 from stackgan.models.forms import use_forms
 from stackgan.models.tuning import tune
@@ -95,9 +95,7 @@ def known_forms() -> dict[str, str]:
 
 def write_arithmetic(run: Path, arithmetic: Arithmetic) -> None:
     """Keep it in the run's folder."""
-    part = run / f".{FILE}.part"
-    part.write_text(json.dumps(asdict(arithmetic), indent=1) + "\n", encoding="utf-8")
-    os.replace(part, run / FILE)
+    write_json(run / FILE, asdict(arithmetic))
 
 
 def read_arithmetic(run: Path) -> Arithmetic | None:
