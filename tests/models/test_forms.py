@@ -47,7 +47,9 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize(("case", "names"), list(zip(CASES, FORMS, strict=True)), ids=str)
+@pytest.mark.parametrize(
+    ("case", "names"), list(zip(CASES, FORMS, strict=True)), ids=[case.name for case in CASES]
+)
 def test_every_form_is_the_same_function_with_the_same_gradient(
     case: Case, names: set[str]
 ) -> None:
