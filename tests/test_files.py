@@ -36,6 +36,7 @@ def save(path: Path) -> None:
         ".picture.png.part",
         "picture.png.partial",
     ],
+    ids=["a dead process", "this process", "no process", "an older version"],
 )
 def test_a_whole_save_removes_what_a_kill_left_of_the_same_file(left: str, tmp_path: Path) -> None:
     (tmp_path / left).write_text("ha")
