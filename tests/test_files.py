@@ -60,6 +60,7 @@ def test_a_half_written_folder_is_removed_with_all_it_holds(tmp_path: Path) -> N
         ".picture.png.parted",
         ".picture.png",
     ],
+    ids=["at work", "another", "a download", "parted", "picture"],
 )
 def test_a_whole_save_leaves_what_is_no_left_over_of_it(kept: str, tmp_path: Path) -> None:
     (tmp_path / kept).write_text("kept")

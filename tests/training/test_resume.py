@@ -407,7 +407,11 @@ def test_a_folder_in_use_refuses_a_second_process_by_the_firsts_number(
         first.stdout.close()
 
 
-@pytest.mark.parametrize("left", ["", f"{DEAD}\n", f"{os.getppid()}\n", "no number", "\0\xff"])
+@pytest.mark.parametrize(
+    "left",
+    ["", f"{DEAD}\n", f"{os.getppid()}\n", "no number", "\0\xff"],
+    ids=["nothing", "dead", "alive", "words", "bytes"],
+)
 def test_a_lock_that_nobody_holds_does_not_block(left: str, tmp_path: Path) -> None:
     (tmp_path / LOCK).write_text(left)
     with held(tmp_path):
@@ -417,7 +421,9 @@ def test_a_lock_that_nobody_holds_does_not_block(left: str, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("holder", "blocks"), [(DEAD, False), (os.getppid(), True)])
+@pytest.mark.parametrize(
+    ("holder", "blocks"), [(DEAD, False), (os.getppid(), True)], ids=["dead", "alive"]
+)
 def test_a_disk_without_locks_is_asked_by_the_number(
     holder: int, blocks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
