@@ -383,6 +383,8 @@ def test_file_names_are_safe_and_never_twice_the_same(tmp_path):
         "this-flower-has-pink-petals-1-2.png",
         "this-flower-has-pink-petals-2.png",
     ]
+    twice = Result([red] * 2, [red] * 2, [PINK] * 2, [5, 5], "m", "v").save(tmp_path)
+    assert [path.name[-8:] for path in twice] == ["ls-5.png", "-5-2.png"]
 
 
 def test_a_grid_holds_every_picture_and_its_labels(model):

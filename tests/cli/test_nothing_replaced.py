@@ -186,6 +186,18 @@ def test_what_is_drawn_before_a_stop_is_kept_and_counted(
             )
 
 
+def test_a_picture_is_written_before_the_next_is_drawn(generate, here, monkeypatch):
+    real = StackGAN._parts
+
+    def one_then_stop(*asked):
+        yield next(real(*asked))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StackGAN, "_parts", one_then_stop)
+    assert generate("a pink flower", "-n", 40, "--out", "pics").code == 130
+    assert len(list((here / "pics").glob("*.png"))) == 8
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

@@ -48,7 +48,7 @@ DEFECTS = [
                  "test_grids_and_rows_stay_too"),
     _generate("        for part in parts:\n", "        for part in list(parts):\n",
               "each picture is written as it is drawn",
-              "test_what_is_drawn_before_a_stop_is_kept_and_counted"),
+              "test_a_picture_is_written_before_the_next_is_drawn"),
     _generate("        if paths:\n            say(", "        if not paths:\n            say(",
               "what is kept is counted", "test_what_is_drawn_before_a_stop_is_kept_and_counted"),
     _pipeline("        return self._parts(captions, num_images, seed, stage, truncation, best_of, "
