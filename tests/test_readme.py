@@ -11,7 +11,7 @@ import pytest
 import stackgan.hub
 from stackgan.cli.main import VERBS, build_app, run
 from stackgan.config import Settings, load_settings, preset_names
-from stackgan.data.metadata import read_metadata
+from stackgan.data.metadata import Columns, read_metadata
 from stackgan.data.readers import READERS
 
 ROOT = Path(__file__).parents[1]
@@ -195,7 +195,7 @@ def test_every_example_of_metadata_can_be_read(document, tmp_path):
         for body in blocks(document.read_text("utf-8"), language):
             path = tmp_path / f"metadata.{language}"
             path.write_text(body, encoding="utf-8")
-            entries, faults = read_metadata(path)
+            entries, faults = read_metadata(tmp_path, [path.name], Columns())
             assert entries and not faults
             assert all(entry.captions for entry in entries)
 

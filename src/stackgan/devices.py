@@ -24,7 +24,9 @@ def choose_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, found in there.items() if found))
     kind, colon, number = name.partition(":")
     if kind not in there or (colon and not (kind == "cuda" and re.fullmatch("[0-9]{1,3}", number))):
-        raise InputError(f"device is {name!r}, expected auto, cpu, cuda, cuda:0 (1, ...) or mps")
+        raise InputError(
+            f"device is {name!r}, expected auto, cpu, cuda or mps (or cuda:0, cuda:1, ...)"
+        )
     if not there[kind]:
         raise InputError(f"this machine has no {kind} device; use --device auto or --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):

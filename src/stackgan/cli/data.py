@@ -64,12 +64,14 @@ def check(
     from stackgan.cli.answer import answer, printable
     from stackgan.cli.progress import bar
     from stackgan.cli.train import reader_options
-    from stackgan.data.check import remarks, report
+    from stackgan.data.check import Fault, problem_of_training, remarks, report
     from stackgan.errors import CheckFailed
 
     options = reader_options(option or [])
     with bar("checking") as progress:
         usable, faults = report(name, root, progress, **options)
+    if not faults and (problem := problem_of_training(name, root, **options)) is not None:
+        faults = [Fault(root, problem)]
     said = remarks(name, root, **options)
     summary = f"{name} in {root}: {usable} captioned images can be used, no fault found"
     lines = [printable(f"{fault.path}: {fault.problem}") for fault in faults] or [summary]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from stackgan.data.examples import Example, Fault, Progress
 from stackgan.data.readers import read_examples, reader
 from stackgan.errors import InputError, StackGANError, nearest
 
-__all__ = ["Fault", "Report", "check", "remarks", "report", "untrainable"]
+__all__ = ["Fault", "Report", "check", "problem_of_training", "remarks", "report", "untrainable"]
 
 
 class Report(NamedTuple):
@@ -27,9 +27,8 @@ class Report(NamedTuple):
 def report(name: str, root: Path, progress: Progress | None = None, **options: object) -> Report:
     """Check the data set ``name`` in ``root``; a file may have several faults, a usable one none.
 
-    What makes every training on it impossible is a fault of the folder. ``options`` are those of
-    the reader's that say where to look. Raises :class:`InputError` for an unknown name or option
-    and :class:`DataError` where ``root`` is not such a folder at all.
+    ``options`` are those of the reader's that say where to look. Raises :class:`InputError` for an
+    unknown name or option and :class:`DataError` where ``root`` is not such a folder at all.
     """
     root, chosen = Path(root), reader(name)
     for option in options:
@@ -37,8 +36,6 @@ def report(name: str, root: Path, progress: Progress | None = None, **options: o
             hint = nearest(option, chosen.check_options) if chosen.check_options else "none is"
             raise InputError(f"option {option!r} is not of a check of {name!r}; {hint}")
     usable, faults = chosen.faults(root, progress, **options)
-    if not faults and (problem := _problem_of_training(name, root, options)) is not None:
-        faults = [Fault(root, problem)]
     return Report(usable, sorted(faults, key=lambda fault: (str(fault.path), fault.problem)))
 
 
@@ -53,8 +50,9 @@ def remarks(name: str, root: Path, **options: object) -> list[str]:
     return said(Path(root), **options) if said is not None else []
 
 
-def _problem_of_training(name: str, root: Path, options: Mapping[str, Any]) -> str | None:
+def problem_of_training(name: str, root: Path, **options: object) -> str | None:
     """Why nothing can be trained on a data set without faults; None where something can."""
+    root = Path(root)
     try:
         return untrainable(read_examples(name, root, "train", **options))
     except StackGANError as error:

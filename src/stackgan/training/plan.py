@@ -94,7 +94,7 @@ def withdraw(run: Path) -> None:
     """Take a new run's folder away again, which was refused before anything was trained."""
     if any((run / name).exists() for name in TRAINED):
         return
-    for name in ("settings.json", "inputs.json"):
+    for name in ("settings.json", "inputs.json", "arithmetic.json"):
         (run / name).unlink(missing_ok=True)
     shutil.rmtree(run / "cache", ignore_errors=True)
     with suppress(OSError):  # it holds what is not the run's
