@@ -103,7 +103,6 @@ def train(
     from stackgan.training.trainable import require_encoder_data
 
     examples = read_examples(data, root, "train", **reader_options(option or []))
-    check_folder(out)
     settings = EncoderSettings(
         steps=steps,
         batch=batch,
@@ -117,6 +116,7 @@ def train(
         name=name or f"char-cnn-rnn-{data}",
     )
     require_encoder_data(root, examples, settings)
+    check_folder(out)
     with bar("images") as progress:
         images = image_inputs(examples, settings, cache=out / "cache", progress=progress)
     with bar("training") as progress:
