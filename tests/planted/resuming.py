@@ -121,7 +121,8 @@ _BEFORE = [
     _check("    if len(captions) == 1:", "    if False:", "captions all alike are told", _NAMED),
     _check("    except NoWrongCaption as error:", "    except ZeroDivisionError as error:",
            "a photograph without a wrong caption is told by its name", _NAMED),
-    _check("if not faults and (problem", "if False and (problem",
+    of("cli/data.py", "tests/training/test_trainable.py")(
+           "if not faults and (problem", "if False and (problem",
            "data check finds what no training can be done on", _NAMED),
     _run("    require_trainable(plan, examples, encoder)\n", "",
          "what cannot be trained on is told at the start", f"{_TRAINABLE}::{_NAMED}"),
