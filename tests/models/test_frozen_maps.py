@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from stackgan.models.features import EfficientNetLite
-from stackgan.models.frozen_maps import FrozenMaps, _layer
+from stackgan.models.frozen_maps import FrozenMaps, _Layer, _layer
 
 STRIDES = (2, 4, 8, 16, 32)
 
@@ -82,3 +82,43 @@ def test_a_padding_of_another_network_is_refused() -> None:
         _layer(conv, nn.BatchNorm2d(2), rectified=True)
     with pytest.raises(ValueError, match="running statistics"):
         _layer(conv, nn.BatchNorm2d(2, track_running_stats=False), rectified=True)
+
+
+@pytest.mark.parametrize("px", [32, 64, 97])
+def test_in_bfloat16_they_are_the_same_maps_rounded(network: EfficientNetLite, px: int) -> None:
+    own, places = network.network, network._last_blocks(STRIDES)
+    rounded = FrozenMaps(own)(images(px).bfloat16(), places)
+    for found, wanted in zip(rounded, own_maps(own, images(px)), strict=True):
+        assert found.dtype == torch.bfloat16
+        assert float((found.float() - wanted).norm() / wanted.norm()) < 0.05
+
+
+def every_shape(network: EfficientNetLite) -> list[_Layer]:
+    """The rectified layers of the network: one of each kernel, stride and number of groups."""
+    maps = FrozenMaps(network.network)
+    ((stem, blocks),) = maps._of.values()
+    layers = [stem, *(layer for block in blocks for layer in block.layers)]
+    kinds = {(x.weight.shape[2], x.stride, x.padding, x.groups > 1): x for x in layers if x.rectified}
+    assert len(kinds) > 5
+    return list(kinds.values())
+
+
+@pytest.mark.parametrize("px", [8, 13])
+def test_a_bfloat16_layer_s_gradient_is_torch_s(network: EfficientNetLite, px: int) -> None:
+    for layer in (each.to(torch.bfloat16) for each in every_shape(network)):
+        channels = layer.weight.shape[1] * layer.groups
+        random = torch.Generator().manual_seed(px)
+        x = torch.randn(2, channels, px, px, generator=random).bfloat16()
+        inputs = [x.clone().requires_grad_(True) for _ in range(2)]
+        ours = layer(inputs[0])
+        wide = layer.to(torch.float32)
+        exact = nn.functional.conv2d(
+            inputs[1].float(), wide.weight, wide.bias, wide.stride, wide.padding, 1, wide.groups
+        )
+        assert_close(ours.float(), exact.clamp(0, 6), rtol=0.01, atol=0.01)
+        paid = torch.randn(ours.shape, generator=random).bfloat16()
+        slope = torch.autograd.grad(ours, inputs[0], paid)[0].float()
+        bent = (ours > 0) & (ours < 6)  # by the rounded result: an edge may fall to either side
+        wanted = torch.autograd.grad(exact, inputs[1], paid.float() * bent)[0].float()
+        assert slope.shape == x.shape
+        assert float((slope - wanted).norm() / wanted.norm()) < 0.01

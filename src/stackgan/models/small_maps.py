@@ -69,8 +69,9 @@ def convolve_small(
     places = F.pad(input.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
     rows = _windows(places, kernel, stride)  # [B, H', W', k * k * in]
     matrix = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
-    result: Tensor = F.linear(rows, matrix, bias)
-    return result.permute(0, 3, 1, 2)
+    # Rows that do not lie one after another would be multiplied by a copy of the matrix each.
+    result: Tensor = F.linear(rows.reshape(-1, rows.shape[3]), matrix, bias)
+    return result.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 def transpose_small(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -83,7 +84,9 @@ def transpose_small(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -
         [B, out, 2H, 2W], channels-last.
     """
     matrix = kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)  # [in, 16 * out]
-    result = overlay_up(input.permute(0, 2, 3, 1) @ matrix)
+    places = input.permute(0, 2, 3, 1)
+    rows = places.reshape(-1, places.shape[3]) @ matrix  # flat, as in convolve_small
+    result = overlay_up(rows.view(*places.shape[:3], -1))
     return result if bias is None else result + bias.to(result.dtype).view(-1, 1, 1)
 
 
