@@ -26,7 +26,7 @@ from torch import Tensor
 
 from stackgan.errors import InputError, StackGANError
 from stackgan.evaluation.scores import kid
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 
 JUDGES = ("squeezenet", "mobilenetv2", "efflite0")
 CAPTION_FILES = ("caption_head.py", "caption_head.json", "caption_head.safetensors")

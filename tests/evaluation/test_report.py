@@ -20,7 +20,7 @@ from stackgan.evaluation.report import (
     spread,
 )
 from stackgan.hub import write_truncation
-from stackgan.models import features
+from stackgan.networks import features
 
 CAPTIONS = ["this flower has pink petals", "a red flower", "white petals", "a blue flower"]
 

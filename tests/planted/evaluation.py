@@ -7,7 +7,7 @@ from planted.defect import of
 _scores = of("evaluation/scores.py", "tests/evaluation/test_scores.py")
 _neighbours = of("evaluation/neighbours.py", "tests/evaluation/test_neighbours.py")
 _report = of("evaluation/report.py", "tests/evaluation/test_report.py")
-_features = of("models/features.py", "tests/models/test_features.py")
+_features = of("networks/features.py", "tests/networks/test_features.py")
 
 _LOOPS = "test_kid_is_the_mean_over_all_pairs_but_a_picture_with_itself"
 _SHIFT = "test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form"

@@ -7,7 +7,8 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings
 from stackgan.data.batches import Batches
-from stackgan.models.build import build_discriminator, build_stage1, initialise
+from stackgan.networks.initialise import initialise
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1
 from stackgan.training.loop import Tally, run_steps, step_random
 from stackgan.training.steps import Stage, make_stage
 

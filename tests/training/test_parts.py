@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings, validate_settings
 from stackgan.errors import InputError
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.networks.initialise import initialise
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 TINY = Architecture(

@@ -17,7 +17,7 @@ from stackgan.errors import InputError, nearest
 from stackgan.evaluation.neighbours import nearest_other
 from stackgan.evaluation.scores import Features, Reference, frechet_distance, kid, swd
 from stackgan.model_folder import GENERATOR
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 from stackgan.pipeline import StackGAN
 from stackgan.tensors import Pixels
 from stackgan.version import __version__

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stackgan.data.batches import Batches
 from stackgan.errors import NonFiniteLoss
-from stackgan.models.stage1 import Stage1Generator
-from stackgan.models.stage2 import Stage2Generator
+from stackgan.systems.stackgan.stage1 import Stage1Generator
+from stackgan.systems.stackgan.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, PixelRows, to_pixels
 from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import Stage, StepBatch, train_step
