@@ -103,7 +103,7 @@ def conditions_of(
     fit: Fit = "crop",
     data: str = "the data set",
 ) -> Conditions | None:
-    """Where what is asked for lies in the squares that ``fit`` makes of ``examples``; None: nothing.
+    """Where what is asked for lies in the squares that ``fit`` makes; None where nothing is asked.
 
     They are the squares of :func:`stackgan.data.cache.prepare_cache` with the same ``fit``, of any
     size: each photograph's size is read from its header. A large JPEG that is decoded at a part of

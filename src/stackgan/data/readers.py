@@ -12,7 +12,6 @@ from stackgan.data.conditions import require
 from stackgan.data.examples import Example, Fault, Split, check_split
 from stackgan.errors import InputError, nearest
 
-
 _ASKED = "conditions"
 """What ``read`` of a reader calls what examples are to tell on demand; asked for, no option."""
 
@@ -74,19 +73,23 @@ def reader(name: str) -> Reader:
 
 
 def read_examples(
-    name: str,
-    root: Path,
-    split: Split = "train",
-    conditions: Sequence[str] = (),
-    **options: object,
+    name: str, root: Path, split: Split = "train", **options: object
 ) -> list[Example]:
     """Return the examples of data set ``name`` in the folder ``root``: sorted, deterministic.
 
-    ``conditions`` are what examples are to tell beside captions, of
-    :data:`stackgan.data.conditions.CONDITIONS`; a reader that is not asked does not read what only
-    they need. ``options`` are the reader's own (``data list`` shows them). Raises
-    :class:`InputError` for an unknown name, split or option and for a data set that has no such
-    condition, :class:`DataError` when the folder does not hold such a data set.
+    ``options`` are the reader's own (``data list`` shows them). Raises :class:`InputError` for an
+    unknown name, split or option, :class:`DataError` when the folder does not hold such a data set.
+    """
+    return read_conditioned(name, root, split, (), **options)
+
+
+def read_conditioned(
+    name: str, root: Path, split: Split, conditions: Sequence[str], /, **options: object
+) -> list[Example]:
+    """As :func:`read_examples`, with examples that tell ``conditions`` beside their captions.
+
+    These are of :data:`stackgan.data.conditions.CONDITIONS`: "box", "points". What only they need
+    is read where they are asked for. Raises :class:`InputError` also for a data set that has none.
     """
     chosen = reader(name)
     check_split(split)

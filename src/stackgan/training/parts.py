@@ -56,13 +56,11 @@ def split(batch: StepBatch, count: int) -> list[StepBatch]:
     """The batch in ``count`` equal parts, each with its own part of every condition."""
     if count == 1:
         return [batch]
-    *tensors, conditions = batch
+    *tensors, _ = batch
     split = [[None] * count if field is None else field.chunk(count) for field in tensors]
-    told = {name: field.chunk(count) for name, field in conditions.items()}
-    return [
-        StepBatch(*fields, conditions={name: parts[place] for name, parts in told.items()})
-        for place, fields in enumerate(zip(*split, strict=True))
-    ]
+    told = {name: field.chunk(count) for name, field in batch.conditions.items()}
+    conditions = [{name: parts[place] for name, parts in told.items()} for place in range(count)]
+    return [StepBatch(*fields) for fields in zip(*split, conditions, strict=True)]
 
 
 def add(report: dict[str, Tensor], said: dict[str, Tensor], count: int) -> None:
