@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from stackgan import __version__
 from stackgan.data import Example
 from stackgan.data.crop import Fit, used_fit
 from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError, nearest
 from stackgan.evaluation.neighbours import nearest_other
 from stackgan.evaluation.scores import Features, Reference, frechet_distance, kid, swd
-from stackgan.hub import GENERATOR
+from stackgan.model_folder import GENERATOR
 from stackgan.models.features import EfficientNetLite
 from stackgan.pipeline import StackGAN
 from stackgan.tensors import Pixels
+from stackgan.version import __version__
 
 Progress = Callable[[int, int], None]
 
