@@ -170,7 +170,7 @@ def _other_examples(before: Inputs, now: Inputs, root: str) -> str:
     for words, fact in (
         ("the captions of {} differ", "captions"),
         ("the files of {} differ in size", "size_bytes"),
-        ("class or box of {} differ", "about"),
+        ("class, box or key points of {} differ", "about"),
     ):
         if changed := [
             name for name in both if getattr(then[name], fact) != getattr(today[name], fact)
