@@ -109,7 +109,7 @@ def command(
         plan = _plan(settings, data, root, option, stage or "both", encoder, stage1, init_from)
         plan = replace(plan, budget=_budget(budget, config, assign))
     if dry_run:
-        _estimate(run, plan, where, json_wanted)
+        _estimate(run, plan, where, json_wanted, resume)
         return
     if not resume:
         if budget is not None:
@@ -253,7 +253,7 @@ def _found(name: str | None) -> str | None:
     return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
 
 
-def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
+def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool, resume: bool) -> None:
     """Answer with what the run would read and cost, measured on a few steps.
 
     In words the settings come at once: they are known before anything is measured.
@@ -264,7 +264,7 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
     from stackgan.training.prepare import in_steps
     from stackgan.training.run import check
 
-    examples = check(plan)
+    examples = check(plan, run if resume else None)
     found = {
         "photographs": len(examples),
         "captions": sum(len(example.captions) for example in examples),
