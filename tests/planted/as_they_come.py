@@ -235,8 +235,8 @@ DEFECTS = [
         "names fit the disk",
         "test_a_caption_of_any_characters_is_drawn_and_stored",
     ),
-    _train(
-        "    examples = check(plan)\n",
+    of("cli/dry_run.py", "tests/cli/test_train_verb.py")(
+        "    examples = check(plan, run if resume else None)\n",
         "    examples: list[Any] = []\n",
         "a dry run reads the captions",
         "test_a_dry_run_says_what_it_would_read",
