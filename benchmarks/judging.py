@@ -29,6 +29,7 @@ from stackgan.errors import InputError, StackGANError
 from stackgan.evaluation.metrics.kid import kid
 from stackgan.evaluation.metrics.precision_recall import precision_recall
 from stackgan.evaluation.metrics.r_precision import r_precision
+from stackgan.files import file_sha256
 from stackgan.models.features import EfficientNetLite
 from stackgan.models.image_networks import ImageNetwork
 
@@ -163,11 +164,6 @@ def sentences(program: str) -> Iterator[None]:
     except StackGANError as error:
         print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-
-
-def file_sha256(file: Path) -> str:
-    """Return the hexadecimal sha256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _module(file: Path) -> ModuleType:

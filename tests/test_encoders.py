@@ -16,7 +16,8 @@ import stackgan.encoders as encoders
 from stackgan import StackGAN
 from stackgan.encoders import describe, find_encoder
 from stackgan.errors import ModelError
-from stackgan.hub import CONFIG, ENCODER, load_model, save_model
+from stackgan.hub import load_model, save_model
+from stackgan.model_folder import CONFIG, ENCODER
 from stackgan.text import TextEncoder, load_encoder
 from stackgan.text.precomputed import embed_to_file
 

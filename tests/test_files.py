@@ -10,8 +10,15 @@ from PIL import Image
 
 from stackgan.cli.answer import write_text
 from stackgan.data.toy import draw
-from stackgan.files import is_running, part_of, remove_left_overs, remove_parts, whole_file
-from stackgan.hub import write_json
+from stackgan.files import (
+    is_running,
+    remove_left_overs,
+    remove_parts,
+    unfinished,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from stackgan.result import save_png
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.text.precomputed import embed_to_file
@@ -80,7 +87,38 @@ def test_an_error_leaves_the_file_before_and_no_part(tmp_path: Path) -> None:
 def test_a_long_name_has_a_part_that_the_disk_takes(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 250)
     save(path)
-    assert path.read_text() == "whole" and len(part_of(path).name) < 120
+    with unfinished(path) as part:
+        assert path.read_text() == "whole" and len(part.name) < 120
+
+
+def test_two_threads_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path) as one:
+        one.write_text("one")
+        with whole_file(path) as other:
+            other.write_text("other")
+        assert path.read_text() == "other"
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_being_written_stays(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.txt") as part:
+        part.write_text("whole")
+        remove_parts(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_whole_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for name in ("before", "after"):
+        with whole_folder(folder) as fresh:
+            (fresh / name).write_text(name)
+        assert [path.name for path in folder.iterdir()] == [name]
+    with pytest.raises(RuntimeError), whole_folder(folder) as fresh:
+        (fresh / "half").write_text("")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [folder]
+    assert [path.name for path in folder.iterdir()] == ["after"]
 
 
 def test_a_folder_that_is_held_is_rid_of_all_parts(tmp_path: Path) -> None:

@@ -9,19 +9,16 @@ import torch
 
 import stackgan.hub as hub
 from stackgan.errors import ModelError
-from stackgan.hub import (
+from stackgan.hub import load_model, save_model, write_scores, write_truncation
+from stackgan.model_folder import (
     CONFIG,
     DISCRIMINATOR,
     ENCODER,
     GENERATOR,
     find_model,
-    load_model,
     read_config,
     read_truncation,
-    save_model,
     shipped_models,
-    write_scores,
-    write_truncation,
 )
 
 FILES = [GENERATOR, ENCODER, DISCRIMINATOR]
@@ -228,7 +225,7 @@ def test_a_run_folder_stands_for_its_model(tiny_model, tmp_path):
 
 def test_an_unknown_name_hears_the_nearest_shipped_one(tmp_path, monkeypatch, tiny_model):
     shutil.copytree(tiny_model, tmp_path / "flowers")
-    monkeypatch.setattr(hub, "SHIPPED", tmp_path)
+    monkeypatch.setattr(model_folder, "SHIPPED", tmp_path)
     assert shipped_models() == ["flowers"]
     assert find_model("flowers") == tmp_path / "flowers"
     with pytest.raises(ModelError, match="did you mean 'flowers'"):
@@ -240,7 +237,7 @@ def test_a_shipped_name_wins_over_a_folder_but_a_path_means_the_folder(
 ):
     shutil.copytree(tiny_model, tmp_path / "shipped" / "flowers")
     shutil.copytree(tiny_model, tmp_path / "here" / "flowers")
-    monkeypatch.setattr(hub, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(model_folder, "SHIPPED", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path / "here")
     assert find_model("flowers") == tmp_path / "shipped" / "flowers"
     assert find_model("./flowers").resolve() == tmp_path / "here" / "flowers"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import stackgan.hub
+import stackgan.model_folder
 from stackgan.cli.main import VERBS, build_app, run
 from stackgan.config import Settings, load_settings, preset_names
 from stackgan.data.metadata import Columns, read_metadata
@@ -162,7 +162,7 @@ def test_every_relative_link_leads_to_a_file(document):
             assert found.exists(), f"{document.name} links to {target}"
 
 
-@pytest.mark.skipif(not stackgan.hub.shipped_models(), reason="no model is shipped to draw it")
+@pytest.mark.skipif(not stackgan.model_folder.shipped_models(), reason="no model is shipped to draw it")
 def test_the_sheet_at_the_top_is_there():
     assert SHEET.is_file()
 
@@ -205,7 +205,7 @@ def shipped(tmp_path, judged_model, monkeypatch):
     """A tiny model under the names that the documents use, in a folder to write into."""
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / "flowers").symlink_to(judged_model)
-    monkeypatch.setattr(stackgan.hub, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(stackgan.model_folder, "SHIPPED", tmp_path / "shipped")
     here = tmp_path / "here"
     for name in ("toy", "mine", "rehearsal", "try", "try-scenes"):
         (here / "runs" / name).mkdir(parents=True)

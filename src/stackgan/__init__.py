@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from stackgan.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from stackgan.errors import (
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         RunFailed,
         StackGANError,
     )
-    from stackgan.hub import load_model, save_model, shipped_models
+    from stackgan.hub import load_model, save_model
+    from stackgan.model_folder import shipped_models
     from stackgan.pipeline import Result, StackGAN
 
 _HOMES = {
@@ -34,7 +35,7 @@ _HOMES = {
     "Result": "pipeline",
     "load_model": "hub",
     "save_model": "hub",
-    "shipped_models": "hub",
+    "shipped_models": "model_folder",
     "StackGANError": "errors",
     "InputError": "errors",
     "DataError": "errors",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from stackgan.errors import ModelError, nearest
-from stackgan.hub import (
+from stackgan.files import file_sha256
+from stackgan.model_folder import (
     CONFIG,
     ENCODER,
-    file_sha256,
     find_model,
     read_config,
     require_file,

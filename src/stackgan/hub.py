@@ -1,57 +1,43 @@
-"""Model folders: write one, read one, find a shipped one. Loading never executes anything.
-
-A model folder holds
-
-==============================  ==================================================================
-``config.json``                 format tag, architecture, encoder, training card, measured scores,
-                                ``sampling`` (the truncation that is used where none is named), and
-                                the sha256 of every other file
-``generator.safetensors``       both generators, prefixed ``stage1.`` and ``stage2.``
-``text_encoder.safetensors``    the encoder whose embeddings the generators read; of one over 10 MB
-                                ``config.json`` keeps name, sha256 and where it was found
-``discriminator.safetensors``   the last stage's discriminator, for nearest neighbours (optional)
-``stage1_discriminator...``     Stage-I's, where that is not the last: fine-tuning goes on from it
-                                (``stage1_discriminator.safetensors``, optional)
-``projected.safetensors``       the last stage's projected discriminator without its frozen network
-                                (and ``stage1_projected.safetensors``, Stage-I's), for the same
-``README.md``                   the model card (optional)
-==============================  ==================================================================
-"""
+"""Model folders: write one, read one (``model_folder``). Loading never executes anything."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stackgan.errors import ModelError, nearest
-from stackgan.files import part_of, remove_left_overs, whole_file
-
-if TYPE_CHECKING:
-    from stackgan.config import Architecture
-    from stackgan.text import TextEncoder
-
-FORMAT = "stackgan-model/1"
-CONFIG = "config.json"
-GENERATOR = "generator.safetensors"
-ENCODER = "text_encoder.safetensors"
-DISCRIMINATOR = "discriminator.safetensors"
-STAGE1_DISCRIMINATOR = "stage1_discriminator.safetensors"
-PROJECTED = "projected.safetensors"
-STAGE1_PROJECTED = "stage1_projected.safetensors"
-CARD = "README.md"
-SHIPPED = Path(__file__).parent / "shipped"
+from stackgan.config import Architecture
+from stackgan.encoders import describe, find_encoder, matching_encoder
+from stackgan.errors import ModelError
+from stackgan.files import file_sha256, whole_folder, write_json
+from stackgan.model_folder import (
+    CARD,
+    CONFIG,
+    DISCRIMINATOR,
+    ENCODER,
+    FORMAT,
+    GENERATOR,
+    PROJECTED,
+    STAGE1_DISCRIMINATOR,
+    STAGE1_PROJECTED,
+    find_model,
+    model_name,
+    read_architecture,
+    read_config,
+    read_truncation,
+    require_file,
+    verify_file,
+)
+from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+from stackgan.text import TextEncoder
+from stackgan.version import __version__
 
 
 @dataclass
@@ -82,8 +68,6 @@ class LoadedModel:
         Raises:
             ModelError: none is kept.
         """
-        from stackgan.models.build import build_discriminator
-
         stage = stage or self.last_stage
         if stage not in self._discriminators:
             file = self._discriminator_file(stage)
@@ -106,68 +90,6 @@ class LoadedModel:
         return DISCRIMINATOR if stage == self.last_stage else STAGE1_DISCRIMINATOR
 
 
-def shipped_models() -> list[str]:
-    """Names of the models inside the package, sorted."""
-    if not SHIPPED.is_dir():
-        return []
-    return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CONFIG).is_file())
-
-
-def find_model(name_or_dir: str | Path) -> Path:
-    """Find the model folder meant by a shipped name, a model folder or a run folder.
-
-    A shipped name wins over a folder of the same name; write ``./flowers`` for the folder.
-
-    Raises:
-        ModelError: nothing is there, with the nearest shipped name.
-    """
-    text = str(name_or_dir)
-    if text in shipped_models():
-        return SHIPPED / text
-    path = Path(name_or_dir).expanduser()
-    for folder in (path, path / "model", _older(path), _older(path / "model")):
-        if (folder / CONFIG).is_file():
-            return folder
-    if path.is_dir():
-        raise ModelError(
-            f"{path} is neither a model folder nor a run folder: it holds no {CONFIG} and no "
-            f"model/{CONFIG}"
-        )
-    if path.exists():
-        raise ModelError(f"{path} is a file; give the model folder that holds {CONFIG}")
-    if os.sep in text:
-        raise ModelError(f"no model folder at {path}")
-    hint = nearest(text, shipped_models()) if shipped_models() else "none is shipped"
-    raise ModelError(f"no model named {text!r} and no such folder; shipped models: {hint}")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check a model folder's ``config.json``; ModelError where it is not one of ours."""
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON ({error})") from error
-    found = config.get("format") if isinstance(config, dict) else None
-    if found != FORMAT:
-        raise ModelError(f"{path} has format {found!r}; this version reads {FORMAT!r}")
-    missing = {"architecture", "encoder", "files"} - config.keys()
-    if missing:
-        raise ModelError(f"{path} lacks {', '.join(sorted(missing))}")
-    return dict(config)
-
-
-def read_architecture(folder: Path) -> Architecture:
-    """The architecture a model folder's ``config.json`` tells; ModelError where it is unusable."""
-    from stackgan.config import Architecture
-
-    try:
-        return Architecture(**read_config(folder)["architecture"])
-    except (TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{folder / CONFIG}: unusable architecture ({reason})") from error
-
-
 def load_model(
     name_or_dir: str | Path, *, encoder: TextEncoder | str | Path | None = None
 ) -> LoadedModel:
@@ -181,9 +103,6 @@ def load_model(
         ModelError: nothing there, a damaged file (named), or an encoder the generator was not
             trained with.
     """
-    from stackgan.encoders import find_encoder, matching_encoder
-    from stackgan.models.build import build_stage1, build_stage2
-
     folder = find_model(name_or_dir)
     config = read_config(folder)
     architecture = read_architecture(folder)
@@ -225,15 +144,8 @@ def save_model(
     encoder of up to 10 MB, or with ``keep_encoder`` of any size, travels inside; of another one
     name, sha256 and source are kept. ``truncation`` is the model's own, used where none is named.
     """
-    from stackgan import __version__
-    from stackgan.encoders import describe
-
     folder = Path(folder)
-    _finish_swap(folder)
-    fresh = part_of(folder)
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as fresh:
         stages = nn.ModuleDict({"stage1": stage1} | ({} if stage2 is None else {"stage2": stage2}))
         judge = _state(discriminator)
         states = {GENERATOR: _state(stages), DISCRIMINATOR: judge, PROJECTED: projected}
@@ -263,9 +175,6 @@ def save_model(
         read_truncation(config)
         write_json(fresh / CONFIG, config)
         _settle(fresh)
-        _swap(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
@@ -284,41 +193,6 @@ def write_truncation(folder: Path, truncation: float) -> None:
     write_json(folder / CONFIG, config)
 
 
-def read_truncation(config: Mapping[str, Any]) -> float:
-    """The truncation a model folder names for sampling; 1.0, none, where it names none.
-
-    Raises:
-        ModelError: it is no number from 0 on.
-    """
-    sampling = config.get("sampling", {})
-    found: Any = sampling.get("truncation", 1.0) if isinstance(sampling, Mapping) else None
-    number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not number or not 0 <= found < math.inf:
-        raise ModelError(
-            f"{CONFIG} has sampling truncation {found!r}; expected a number from 0 on, 1 is none"
-        )
-    return float(found)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as indented JSON, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def model_name(folder: Path) -> str:
-    """A model's name by its place: RUN for ``RUN/model``, else the folder's own name."""
-    folder = folder.absolute()
-    name = folder.parent.name if folder.name in {"model", ".model.old"} else folder.name
-    return name or "model"
-
-
-def file_sha256(path: Path) -> str:
-    """The hexadecimal sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read_weights(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
     require_file(folder, name)
     verify_file(folder, name, config)
@@ -327,23 +201,6 @@ def _read_weights(folder: Path, name: str, config: Mapping[str, Any]) -> dict[st
     except SafetensorError as error:
         raise ModelError(f"{folder / name} is not a safetensors file ({error})") from error
     return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
-
-
-def require_file(folder: Path, name: str) -> None:
-    """ModelError where a model folder lacks one of its files."""
-    if not (folder / name).is_file():
-        raise ModelError(f"{folder} lacks {name}; copy the whole model folder again")
-
-
-def verify_file(folder: Path, name: str, config: Mapping[str, Any]) -> None:
-    """ModelError where a file is not the one that ``config.json`` describes."""
-    expected = config["files"].get(name, {}).get("sha256")
-    found = file_sha256(folder / name)
-    if found != expected:
-        raise ModelError(
-            f"{folder / name} is damaged: its sha256 is {found[:12]}, {CONFIG} says "
-            f"{str(expected)[:12]}; copy the model folder again"
-        )
 
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -373,28 +230,6 @@ def _compact(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
             value = value.to(dtype if value.dim() > 1 else torch.float32)
         compact[key] = value.contiguous().clone()
     return compact
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    """Put ``fresh`` in the place of ``folder``; killed between, :func:`_finish_swap` mends it."""
-    old = _older(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(fresh, folder)
-    shutil.rmtree(old, ignore_errors=True)
-    remove_left_overs(folder)
-
-
-def _finish_swap(folder: Path) -> None:
-    """Bring back the older folder where a save was killed between its two renames."""
-    if _older(folder).is_dir() and not folder.exists():
-        os.replace(_older(folder), folder)
-
-
-def _older(folder: Path) -> Path:
-    """Where the older folder lies between the two renames of a save."""
-    return folder.with_name(f".{folder.name}.old") if folder.name else folder
 
 
 def _facts(path: Path) -> dict[str, Any]:

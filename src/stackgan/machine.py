@@ -11,7 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
+
+from stackgan.files import write_json
 
 
 @cache
@@ -32,13 +35,7 @@ def cache_folder() -> Path:
     """Where what was measured is kept: $STACKGAN_CACHE, else the system's place for caches."""
     if chosen := os.environ.get("STACKGAN_CACHE"):
         return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "stackgan"
+    return platformdirs.user_cache_path("stackgan", appauthor=False, opinion=False)
 
 
 def here() -> str:
@@ -62,14 +59,9 @@ def keep(name: str, value: Any) -> None:
     everything = _read()
     mine = everything.get(here())
     everything[here()] = {**(mine if isinstance(mine, dict) else {}), name: value}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(json.dumps(everything, indent=1), encoding="utf-8")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_json(path, everything)
 
 
 def _file() -> Path:

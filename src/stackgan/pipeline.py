@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from stackgan import __version__, arguments
+from stackgan import arguments
 from stackgan.devices import SamplingPrecision, choose_device, sampling_dtype
 from stackgan.drawn import Chance as Chance
 from stackgan.drawn import Drawn as Drawn
 from stackgan.errors import InputError
-from stackgan.hub import LoadedModel, load_model, read_truncation
+from stackgan.hub import LoadedModel, load_model
+from stackgan.model_folder import read_truncation
 from stackgan.models.arranged import Arranged
 from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
 from stackgan.models.packed import pack
@@ -33,6 +34,7 @@ from stackgan.tensors import (
     to_images,
     to_pixels,
 )
+from stackgan.version import __version__
 
 if TYPE_CHECKING:
     from stackgan.joint import JointEmbedding

@@ -22,6 +22,16 @@ MAPS, SIDE = 128, 32
 """The convolution that is timed: 3x3, so many maps, read and written, of so many pixels a side."""
 
 
+def computing_in(kind: str, precision: Precision) -> torch.autocast:
+    """Within, convolutions and products on a device of ``kind`` ("cpu", "cuda") are in this."""
+    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16")
+
+
+def in_own_precision(kind: str) -> torch.autocast:
+    """Within, what is computed on a device of ``kind`` is in what its tensors are in."""
+    return torch.autocast(kind, enabled=False)
+
+
 def announces_bf16() -> bool:
     """Whether the processor says that it multiplies bfloat16 (others only imitate it)."""
     return bool(

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from stackgan.files import part_of, remove_left_overs
+from stackgan.files import remove_left_overs, unfinished
 
 COLUMNS = 8
 """Pictures in a row of a grid before it wraps."""
@@ -242,17 +242,15 @@ def _holds(path: Path, data: bytes) -> bool:
 
 def _write(path: Path, data: bytes) -> bool:
     """Write a file that is whole; False, and nothing changed, where another is there meanwhile."""
-    part = part_of(path)
-    try:
-        part.write_bytes(data)
-        if os.path.lexists(path) or not _linked(part, path):
-            os.replace(part, path)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        part.unlink(missing_ok=True)
+    with unfinished(path) as part:
+        try:
+            part.write_bytes(data)
+            if os.path.lexists(path) or not _linked(part, path):
+                os.replace(part, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
     remove_left_overs(path)
     return True
 

@@ -17,7 +17,7 @@ from stackgan.data.examples import Example
 from stackgan.devices import choose_device
 from stackgan.errors import InputError, RunFailed
 from stackgan.evaluation.protocol import sentences
-from stackgan.hub import write_json
+from stackgan.files import write_json
 from stackgan.memory import is_out_of_memory
 from stackgan.pipeline import StackGAN
 from stackgan.training.shortage import advice, shortage_told

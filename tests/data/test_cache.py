@@ -126,14 +126,15 @@ def test_an_interrupted_rebuild_is_no_cache_of_the_new_files(examples, tmp_path)
 
 def test_what_a_killed_process_left_is_cleared(examples, tmp_path):
     path = prepare_cache(examples, 4, tmp_path / "cache").path
-    left = path.with_name(f"{path.name}.999999999.abcd.building")
-    own = path.with_name(f"{path.name}.{os.getpid()}.abcd.building")
-    left.touch()
-    own.touch()
+    left = path.with_name(f".{path.name}.part-999999999-abcd")
+    older = path.with_name(f"{path.name}.999999999.abcd.building")
+    at_work = path.with_name(f".{path.name}.part-{os.getppid()}-abcd")
+    for each in (left, older, at_work):
+        each.touch()
     path.unlink()
     prepare_cache(examples, 4, tmp_path / "cache")
-    assert not left.exists()
-    assert own.exists()
+    assert not left.exists() and not older.exists()
+    assert at_work.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "record", "record gone", "empty"])

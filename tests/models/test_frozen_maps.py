@@ -98,7 +98,9 @@ def every_shape(network: EfficientNetLite) -> list[_Layer]:
     maps = FrozenMaps(network.network)
     ((stem, blocks),) = maps._of.values()
     layers = [stem, *(layer for block in blocks for layer in block.layers)]
-    kinds = {(x.weight.shape[2], x.stride, x.padding, x.groups > 1): x for x in layers if x.rectified}
+    kinds = {
+        (x.weight.shape[2], x.stride, x.padding, x.groups > 1): x for x in layers if x.rectified
+    }
     assert len(kinds) > 5
     return list(kinds.values())
 

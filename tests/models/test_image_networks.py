@@ -56,7 +56,8 @@ def test_a_loaded_network_names_itself_and_its_file(weights):
     assert (network.name, network.input_px, network.dim) == ("tiny", 16, 5)
     assert network.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert network.reads.startswith("pixels to 16 px by Pillow's bicubic, (pixel - 127.5) / 60,")
-    other = load(weights, mean=(1, 2, 3), std=(4, 5, 6), resampler=Image.Resampling.LANCZOS)
+    colours = {"mean": (1.0, 2.0, 3.0), "std": (4.0, 5.0, 6.0)}
+    other = load(weights, **colours, resampler=Image.Resampling.LANCZOS)
     assert "Pillow's lanczos, (pixel - (1, 2, 3)) / (4, 5, 6)," in other.reads
 
 

@@ -10,6 +10,8 @@ _pipeline = of("pipeline.py", "tests/test_pipeline.py")
 _pil = of("pil.py", "tests/test_pipeline.py")
 _result = of("result.py", "tests/test_pipeline.py")
 _hub = of("hub.py", "tests/test_hub.py")
+_folder = of("model_folder.py", "tests/test_hub.py")
+_files = of("files.py", "tests/test_hub.py")
 _report = of("evaluation/report.py", "tests/evaluation/test_report.py")
 _main = of("cli/main.py", "tests/cli/test_main.py")
 _options = of("cli/options.py", "tests/cli/test_generate.py")
@@ -119,7 +121,7 @@ DEFECTS = [
         "an interpolation is truncated as a call is",
         "test_a_model_s_own_truncation_holds_for_refine_and_interpolate",
     ),
-    _hub(
+    _folder(
         "not 0 <= found < math.inf",
         "not found < math.inf",
         "a model's truncation is checked",
@@ -223,7 +225,7 @@ DEFECTS = [
         "labels lie over no picture",
         "test_a_grid_holds_every_picture_and_its_labels",
     ),
-    _hub(
+    _folder(
         "if found != expected",
         "if False",
         "a damaged file is named",
@@ -259,15 +261,15 @@ DEFECTS = [
         "a loaded model is frozen",
         "test_a_loaded_model_is_frozen_float32_and_in_evaluation_mode",
     ),
-    _hub(
+    _folder(
         "if found != FORMAT",
         "if False",
         "another format is refused",
         "test_a_config_of_another_kind_is_refused",
     ),
-    _hub(
-        "    if folder.exists():\n        os.replace(folder, old)",
-        "    if folder.exists():\n        shutil.rmtree(folder)",
+    _files(
+        "        if path.exists():\n            os.replace(path, old)",
+        "        if path.exists():\n            shutil.rmtree(path)",
         "a kill between the renames loses nothing",
         "test_a_kill_between_the_renames_of_a_save_loses_nothing",
     ),

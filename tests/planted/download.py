@@ -268,8 +268,8 @@ DEFECTS = [
         _DISK,
     ),
     of("files.py", "tests/cli/test_full_disk.py")(
-        "            part.unlink(missing_ok=True)\n",
-        "            pass\n",
+        "discard(part.name)\n        _remove(part)\n",
+        "discard(part.name)\n",
         "a report that found no room leaves no part",
         _DISK,
     ),

@@ -50,7 +50,7 @@ DEFECTS = [
         _SAME,
     ),
     _tiles(
-        "with torch.autocast(weight.device.type, enabled=False):",
+        "with in_own_precision(weight.device.type):",
         "if True:",
         "kernels of tiles are made in float32",
         _EXACT,
@@ -119,7 +119,7 @@ DEFECTS = [
         _SAME,
     ),
     _double(
-        "with torch.autocast(weight.device.type, enabled=False):",
+        "with in_own_precision(weight.device.type):",
         "if True:",
         "kernels of doubled maps are made in float32",
         _EXACT,

@@ -43,10 +43,40 @@ DEFECTS = [
         "test_maps_and_gradients_are_those_of_the_package_s_blocks",
     ),
     _maps(
-        "hardtanh_backward(grad, result, 0, 6)",
-        "hardtanh_backward(grad, result, 0, 7)",
+        "slope: Tensor = torch.ops.aten.hardtanh_backward(grad, result, 0, 6)",
+        "slope: Tensor = torch.ops.aten.hardtanh_backward(grad, result, 0, 7)",
         "what is cut at 6 has no slope",
         "test_maps_and_gradients_are_those_of_the_package_s_blocks",
+    ),
+    _maps(
+        "grad = torch.ops.aten.hardtanh_backward(grad, result, 0, 6)",
+        "grad = torch.ops.aten.hardtanh_backward(grad, result, 0, 7)",
+        "what is cut at 6 has no slope in bfloat16",
+        "test_a_bfloat16_layer_s_gradient_is_torch_s",
+    ),
+    _maps(
+        "weight.flip(2, 3)",
+        "weight",
+        "a strided gradient's kernel is turned",
+        "test_a_bfloat16_layer_s_gradient_is_torch_s",
+    ),
+    _maps(
+        "first = kernel - 1 - padding",
+        "first = kernel - padding",
+        "a strided gradient lies where it was read",
+        "test_a_bfloat16_layer_s_gradient_is_torch_s",
+    ),
+    _maps(
+        '"hardtanh", [0.0, 6.0]',
+        '"relu", [None, None]',
+        "what is cut at 6 in bfloat16",
+        "test_a_bfloat16_layer_s_gradient_is_torch_s",
+    ),
+    _maps(
+        "[block.to(dtype) for block in blocks]",
+        "blocks",
+        "in bfloat16 the blocks' weights are too",
+        "test_in_bfloat16_they_are_the_same_maps_rounded",
     ),
     _maps(
         "return y + x if self.skip else y",

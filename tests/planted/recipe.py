@@ -341,7 +341,7 @@ _WORN = [
         "test_strengths_of_nothing_leave_a_sketch_as_it_is",
     ),
     _sketches(
-        "torch.autocast(sketches.device.type, enabled=False)",
+        "in_own_precision(sketches.device.type)",
         "torch.autocast(sketches.device.type, torch.bfloat16, "
         'enabled=torch.is_autocast_enabled("cpu"))',
         "a clean sketch stays clean in bf16",

@@ -154,8 +154,8 @@ _NETWORKS = [
         "test_modulation_starts_as_plain_normalisation",
     ),
     _blocks(
-        "y.var(dim=0, unbiased=False).add(1e-8).sqrt()",
-        "y.var(dim=0, unbiased=False).add(1e-8)",
+        "variance.add(1e-8).sqrt()",
+        "variance.add(1e-8)",
         "a deviation, not a variance",
         "test_deviation_is_zero_for_equal_images_and_grows_with_their_difference",
     ),

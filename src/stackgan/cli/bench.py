@@ -44,7 +44,7 @@ def command(
     from stackgan.errors import InputError
     from stackgan.evaluation.bench.report import check_figures, measure, plot_cost
     from stackgan.evaluation.bench.setup import Bench
-    from stackgan.hub import write_json
+    from stackgan.files import write_json
 
     wanted = check_figures([n.strip() for each in figures or [] for n in each.split(",")])
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):

@@ -110,7 +110,7 @@ def _checkpoint(file: Path) -> dict[str, Any]:
 
 
 def _model(path: str) -> dict[str, Any]:
-    from stackgan.hub import find_model, model_name, read_config, read_truncation
+    from stackgan.model_folder import find_model, model_name, read_config, read_truncation
 
     folder = Path(path).expanduser()
     try:

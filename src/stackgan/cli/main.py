@@ -20,12 +20,12 @@ from typing import Any
 
 import typer
 
-from stackgan import __version__
 from stackgan.cli import options
 from stackgan.cli.answer import answer, say
 from stackgan.errors import StackGANError
 from stackgan.memory import is_out_of_memory, keep_freed_memory
 from stackgan.threads import Look, sleep_where_busy
+from stackgan.version import __version__
 
 VERBS = {
     "generate": "Draw pictures from captions.",

@@ -168,7 +168,7 @@ def _settings(
     is refused later where the weights do not fit.
     """
     from stackgan.config import load_settings, preset_names
-    from stackgan.hub import find_model, read_architecture
+    from stackgan.model_folder import find_model, read_architecture
 
     names = list(preset or ["modern"])
     if all(name.startswith("ablation-") and name in preset_names() for name in names):

@@ -8,11 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -21,9 +19,9 @@ from stackgan.data.crop import Box, Fit, Resize, box_problem, used_fit
 from stackgan.data.examples import Example, Progress
 from stackgan.data.images import read_image, threaded, to_square
 from stackgan.errors import DataError, InputError, nearest
+from stackgan.files import whole_file
 
 FORMAT = "stackgan-pixels/1"
-_BUILDING = ".building"
 _NAME = re.compile(r"pixels-(?P<size>\d+)-(?P<way>.+)-(?P<digest>[0-9a-f]{16})\.npy")
 
 
@@ -203,7 +201,7 @@ def _build(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(images), size_px, size_px, 3)
-    with written_whole(path) as unfinished:
+    with whole_file(path) as unfinished:
         pixels = np.lib.format.open_memmap(unfinished, "w+", dtype=np.uint8, shape=shape)
         _reserve(unfinished)
         try:
@@ -215,7 +213,7 @@ def _build(
             raise DataError(f"{error}; `stackgan data check` names every such file") from error
         pixels.flush()
         _record(path).unlink(missing_ok=True)  # an old record never stands beside new pixels
-    with written_whole(_record(path)) as unfinished:
+    with whole_file(_record(path)) as unfinished:
         recorded = {"format": FORMAT, "fingerprint": fingerprint}
         unfinished.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 
@@ -233,33 +231,6 @@ def _reserve(path: Path) -> None:
         file.seek(0, os.SEEK_END)
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent))
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a file to write that takes the place of ``path`` at the end, or vanishes on an error."""
-    for left_over in path.parent.glob(f"*.*.*{_BUILDING}"):
-        process = left_over.name.split(".")[-3]
-        if process.isdecimal() and not _is_running(int(process)):
-            left_over.unlink(missing_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}{_BUILDING}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # signal 0 asks on POSIX and interrupts on Windows
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _record(path: Path) -> Path:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from stackgan import __version__
 from stackgan.data.examples import Progress
 from stackgan.errors import RunFailed
+from stackgan.version import __version__
 
 CHUNK_BYTES = 1 << 20
 REDIRECTS = 5

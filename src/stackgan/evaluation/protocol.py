@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from stackgan import __version__
 from stackgan.data import Example
 from stackgan.data.crop import Fit, used_fit
 from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError
-from stackgan.hub import GENERATOR
+from stackgan.model_folder import GENERATOR
 from stackgan.models.image_networks import ImageNetwork
 from stackgan.pipeline import StackGAN
 from stackgan.tensors import Pixels
+from stackgan.version import __version__
 
 Protocol = dict[str, Any]
 """What was measured how, by name, as the report prints it."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stackgan.errors import ModelError
-from stackgan.hub import file_sha256
+from stackgan.files import file_sha256
 from stackgan.legacy import torch7
 from stackgan.legacy.pth import read_pth
 from stackgan.legacy.torch7 import LuaObject, Table, walk

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,8 @@ import torch
 from torch import Tensor
 
 from stackgan.errors import DataError, InputError, ModelError, StackGANError
-from stackgan.files import part_of, remove_left_overs
-from stackgan.hub import file_sha256, save_model
+from stackgan.files import file_sha256, whole_folder
+from stackgan.hub import save_model
 from stackgan.legacy import authors_pt, char_cnn_rnn, pickles, torch7
 from stackgan.legacy.pth import is_pth, read_pth
 from stackgan.legacy.recognise import recognise, text_in, whose
@@ -254,7 +251,7 @@ def _card(name: str, sources: Mapping[authors_pt.Kind, dict[str, str]]) -> str:
 
 def _encoder(found: tuple[Path, TextEncoder], to: Path) -> Imported:
     path, encoder = found
-    with _whole(to) as fresh:
+    with whole_folder(to) as fresh:
         encoder.save(fresh)  # type: ignore[attr-defined]
     return Imported(
         "text encoder",
@@ -269,7 +266,7 @@ def _data(data: dict[str, tuple[Path, Any]], to: Path, texts: Path | None) -> Im
         path, rows = data["captions"]
         if len(data) > 1:
             raise InputError(f"{path} has its own captions; import it by itself")
-        with _whole(to) as fresh:
+        with whole_folder(to) as fresh:
             _write_npz(fresh / f"{path.stem}.npz", rows)
         file = to / f"{path.stem}.npz"
         return Imported(
@@ -288,7 +285,7 @@ def _data(data: dict[str, tuple[Path, Any]], to: Path, texts: Path | None) -> Im
     sentences = [
         f"{to / 'metadata.jsonl'}: {len(images)} images; put them there and train on folder"
     ]
-    with _whole(to) as fresh:
+    with whole_folder(to) as fresh:
         lines = [
             {"file_name": i.file_name, "text": list(i.captions), "class": i.class_name}
             for i in images
@@ -307,22 +304,6 @@ def _data(data: dict[str, tuple[Path, Any]], to: Path, texts: Path | None) -> Im
 
 def _write_npz(file: Path, rows: Precomputed) -> None:
     np.savez(file, embeddings=rows.embeddings, captions=np.array(rows.captions))
-
-
-@contextmanager
-def _whole(to: Path) -> Iterator[Path]:
-    """A fresh folder that becomes ``to`` when all went well, and is gone when not."""
-    fresh = part_of(to)
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        yield fresh
-        if to.exists():
-            to.rmdir()  # it is empty
-        os.replace(fresh, to)
-        remove_left_overs(to)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def facts(made: Imported) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stackgan.precision import in_own_precision
 from stackgan.tensors import Condition, Embedding, Scalar
 
 ConditioningKind = Literal["linear", "bounded", "relu", "leaky_relu"]
@@ -110,7 +111,7 @@ class ConditioningAugmentation(nn.Module):
 
     def forward(self, embedding: Embedding) -> Gaussian:
         """Map [B, E] to a Gaussian over [B, C], in float32 whatever the surrounding precision."""
-        with torch.autocast(embedding.device.type, enabled=False):
+        with in_own_precision(embedding.device.type):
             y = self.layer(self.standard(embedding.float()))
         if self.kind == "relu":
             y = F.relu(y)

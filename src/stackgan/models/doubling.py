@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stackgan.models.forms import precision
 from stackgan.models.winograd import MAPS, refuse_second_gradient
+from stackgan.precision import in_own_precision
 from stackgan.tensors import FeatureMap
 
 # One axis: from 3 taps to the kernels of the three products.
@@ -54,7 +55,7 @@ def _kernel_map(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 def kernel_places(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """A kernel [out, in, 3, 3] as those of the nine products: [9, in, out], a view."""
-    with torch.autocast(weight.device.type, enabled=False):
+    with in_own_precision(weight.device.type):
         rows = weight.permute(1, 2, 3, 0).reshape(weight.shape[1], 9, -1)
         places = _kernel_map(weight.device, weight.dtype) @ rows
     return places.to(dtype).transpose(0, 1)

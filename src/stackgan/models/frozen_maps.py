@@ -91,8 +91,8 @@ class FrozenMaps:
 
 def _lower(x: Tensor) -> bool:
     """Whether ``x`` is computed in bfloat16 by the processor's own library."""
-    on_processor = x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return on_processor and x.dtype == torch.bfloat16
+    there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return there and x.device.type == "cpu" and x.dtype == torch.bfloat16
 
 
 class _Rectified(torch.autograd.Function):

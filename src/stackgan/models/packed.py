@@ -19,6 +19,7 @@ from stackgan.models.replicated import JoinConv, spread_taps, tap_matrix
 from stackgan.models.small_maps import overlay_up
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.winograd import kernel_places, tiles, untile
+from stackgan.precision import in_own_precision
 
 WINOGRAD_MAPS = 512
 """Fewest maps for which tiles are faster for a single picture too."""
@@ -275,7 +276,7 @@ class PackedJoin(nn.Module):
         """Map [B, F, H, W] and a code [B, N] to [B, out, H, W]; without a code, N is 0."""
         addend = None
         if code is not None and self.taps is not None:
-            with torch.autocast(code.device.type, enabled=False):
+            with in_own_precision(code.device.type):
                 addend = spread_taps(self.taps(code), 3, input.shape[2:])
         result: Tensor = self.convolve(input, addend)
         return result

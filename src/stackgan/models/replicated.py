@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from stackgan.models import winograd
 from stackgan.models.arranged import Arranged
+from stackgan.precision import in_own_precision
 from stackgan.tensors import FeatureMap
 
 
@@ -31,7 +32,7 @@ def convolve_replicated(code: Tensor, weight: Tensor, size: torch.Size) -> Featu
     Returns:
         [B, O, H, W].
     """
-    with torch.autocast(code.device.type, enabled=False):
+    with in_own_precision(code.device.type):
         return spread_taps(F.linear(code.float(), tap_matrix(weight)), weight.shape[2], size)
 
 

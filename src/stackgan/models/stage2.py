@@ -15,6 +15,7 @@ from stackgan.models.conditioning import ConditioningAugmentation, ConditioningK
 from stackgan.models.replicated import JoinConv
 from stackgan.models.small_maps import Conv2d
 from stackgan.models.stage1 import Generated
+from stackgan.precision import in_own_precision
 from stackgan.tensors import Condition, Embedding, Images, Resized, Strengths
 
 OutputKind = Literal["rgb", "residual"]
@@ -172,7 +173,7 @@ def enlarge(images: Images, size_px: int) -> Resized:
     channels-last memory, several times faster than ``F.interpolate``.
     """
     batch, colours, height, width = images.shape
-    with torch.autocast(images.device.type, enabled=False):
+    with in_own_precision(images.device.type):
         lines = images.float().permute(0, 2, 3, 1).reshape(batch, height, width * colours)
         lines = lines @ _enlarging(width, size_px, colours, images.device).t()
         whole = _enlarging(height, size_px, 1, images.device) @ lines

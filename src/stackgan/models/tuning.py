@@ -14,6 +14,7 @@ from stackgan.models.blocks import transposed_kernel
 from stackgan.models.forms import TORCH, Case
 from stackgan.models.small_maps import NINE, ROWS, convolve_small, transpose_small
 from stackgan.models.winograd import TILES
+from stackgan.precision import computing_in
 
 Form = Callable[[Tensor, Tensor], Tensor]
 
@@ -89,7 +90,7 @@ def measure(case: Case) -> dict[str, float]:
     inputs = x.to(getattr(torch, case.dtype)).requires_grad_(True)
     forms = forms_of(case)
     seconds = dict.fromkeys(forms, float("inf"))
-    with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+    with computing_in("cpu", "bf16" if lower else "fp32"):
         for turn in range(ROUNDS + 1):
             for name, form in forms.items():
                 started = time.perf_counter()

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from stackgan.models.arranged import Arranged
 from stackgan.models.forms import TORCH, choose, precision
+from stackgan.precision import in_own_precision
 from stackgan.tensors import FeatureMap
 
 TILES = "tiles"
@@ -85,7 +86,7 @@ def refuse_second_gradient() -> None:
 
 def kernel_places(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """A kernel [out, in, 3, 3] at its 16 places: [16, out, in]."""
-    with torch.autocast(weight.device.type, enabled=False):
+    with in_own_precision(weight.device.type):
         rows = weight.permute(0, 2, 3, 1).reshape(len(weight), 9, -1)
         places = _kernel_map(weight.device, weight.dtype) @ rows  # [out, 16, in]
     return places.to(dtype).transpose(0, 1).contiguous()

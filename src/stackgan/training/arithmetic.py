@@ -16,7 +16,7 @@ import torch
 
 from stackgan.config import Settings
 from stackgan.errors import ModelError
-from stackgan.hub import write_json
+from stackgan.files import write_json
 from stackgan.machine import keep, kept, processor
 from stackgan.models.forms import use_forms
 from stackgan.models.tuning import tune

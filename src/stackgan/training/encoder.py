@@ -25,6 +25,7 @@ from stackgan.data.crop import Fit
 from stackgan.data.examples import Example, Progress
 from stackgan.errors import InputError, NonFiniteLoss
 from stackgan.joint import SmallImageNetwork
+from stackgan.precision import computing_in
 from stackgan.text.alphabet import numbers, words
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 from stackgan.text.wordings import content, known_words, wordings_of
@@ -253,7 +254,7 @@ class EncoderTraining:
     def _loss(self) -> Tensor:
         places, shown = self._draw()
         half = self.settings.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with computing_in("cpu", "bf16" if half else "fp32"):
             captions = self.encoder(self._numbers(shown)).float()
             images = self._image_side(places, training=True).float()
         scores = compatibility(images, captions, self.similarity)

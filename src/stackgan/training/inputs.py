@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from stackgan.data import Example
 from stackgan.errors import DataError, InputError, ModelError
 from stackgan.files import whole_file
-from stackgan.hub import find_model, read_config
+from stackgan.model_folder import find_model, read_config
 from stackgan.text import TextEncoder
 from stackgan.training.plan import Plan
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch.nn import functional as F
 
+from stackgan.precision import in_own_precision
 from stackgan.tensors import AnyLogits, Images, Logits, Resized, Scalar
 
 LossKind = Literal["minimax", "logistic", "sigmoid", "hinge"]
@@ -51,7 +52,7 @@ def on_probabilities(logits: AnyLogits, target: float) -> Scalar:
     Differs: not in the paper; the authors' PyTorch code takes the sigmoid first, so that from
     logits of about 17 on (in float32) a wrong answer costs 100 nats and teaches nothing.
     """
-    with torch.autocast(logits.device.type, enabled=False):
+    with in_own_precision(logits.device.type):
         probability = logits.float().sigmoid()
         return F.binary_cross_entropy(probability, torch.full_like(probability, target))
 

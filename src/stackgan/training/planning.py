@@ -16,7 +16,7 @@ from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.cache import find_cache, prepare_cache
 from stackgan.data.crop import Resize
-from stackgan.hub import write_json
+from stackgan.files import write_json
 from stackgan.models.features import EfficientNetLite
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import CharCnnRnn

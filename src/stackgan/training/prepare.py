@@ -14,9 +14,10 @@ from torch import Tensor
 from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.batches import Batches, Typed
-from stackgan.data.cache import prepare_cache, written_whole
+from stackgan.data.cache import prepare_cache
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
+from stackgan.files import whole_file
 from stackgan.optional import NotUsable, load_optional
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import Sizes
@@ -92,7 +93,7 @@ def _embedded(
         progress("reading captions", start + len(parts[-1]), len(captions))
     embeddings = torch.cat(parts)
     cache.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, embeddings.numpy())
     return embeddings
 

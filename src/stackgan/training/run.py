@@ -25,8 +25,8 @@ from stackgan.config import Settings, StageSettings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
 from stackgan.errors import DataError, ModelError, NonFiniteLoss
-from stackgan.files import remove_parts
-from stackgan.hub import load_model, save_model, write_json
+from stackgan.files import remove_parts, write_json
+from stackgan.hub import load_model, save_model
 from stackgan.models.conditioning import measure_text
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from stackgan.config import StageSettings
 from stackgan.models.stage1 import Stage1Generator
+from stackgan.precision import in_own_precision
 from stackgan.tensors import Embedding, Images, Pixels, Resized, Strengths
 from stackgan.training.losses import shrink
 from stackgan.training.variants import batch_statistics
@@ -100,7 +101,7 @@ def wear(sketches: Images, settings: StageSettings, strengths: Strengths, noise:
         noise: standard normal, of the sketches' shape.
     """
     amount, blur = (strengths.to(sketches)[:, k, None, None, None] for k in range(2))
-    with torch.autocast(sketches.device.type, enabled=False):  # in bf16 a clean one would not be
+    with in_own_precision(sketches.device.type):  # in bf16 a clean one would not be
         worn = blurred(sketches.float(), settings.sketch_blur * blur[:, 0, 0, 0])
     return Worn(worn + settings.sketch_noise * amount * noise.to(worn), strengths)
 

@@ -21,6 +21,7 @@ from stackgan.models.projected import ProjectedDiscriminator
 from stackgan.models.side_heads import SideHeads
 from stackgan.models.stage1 import Stage1Generator
 from stackgan.models.stage2 import Stage2Generator
+from stackgan.precision import computing_in
 from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
 from stackgan.training.adam import FusedAdam
 from stackgan.training.augment import augment, shift
@@ -101,7 +102,7 @@ class Stage:
 
     def precision(self) -> contextlib.AbstractContextManager[Any]:
         """Autocast to bf16 where the run computes in it."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        return computing_in(self.device.type, "bf16" if self.bf16 else "fp32")
 
 
 class Fakes(NamedTuple):
