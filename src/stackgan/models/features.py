@@ -32,6 +32,8 @@ FEATURE_DIM = 1280
 # for another batch size, and a score must not depend on how its pictures came in.
 BATCH_SIZE = 16
 
+RESAMPLER = Image.Resampling.BICUBIC
+
 
 class EfficientNetLite(nn.Module):
     """EfficientNet-Lite with its ImageNet weights, frozen: pixels -> 1280 features.
@@ -147,7 +149,7 @@ def batched(
     dim: int,
     batch_size: int,
     *,
-    resampler: Image.Resampling = Image.Resampling.BICUBIC,
+    resampler: Image.Resampling = RESAMPLER,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "B D"]:
     """Return ``pooled``'s features of resized pixels, in batches that are all of one size.
@@ -167,9 +169,7 @@ def batched(
     return result
 
 
-def resize(
-    pixels: Tensor, size_px: int, resampler: Image.Resampling = Image.Resampling.BICUBIC
-) -> Pixels:
+def resize(pixels: Tensor, size_px: int, resampler: Image.Resampling = RESAMPLER) -> Pixels:
     """Resize to ``size_px`` x ``size_px`` by Pillow's bicubic, antialiased, rounded to levels.
 
     Another resampler alone moves a Frechet distance by 6 and more, so reference and samples go

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,7 +20,7 @@ from safetensors.torch import load as from_safetensors
 from torch import Tensor, nn
 
 from stackgan.errors import InputError, ModelError
-from stackgan.models.features import BATCH_SIZE, batched, resize
+from stackgan.models.features import BATCH_SIZE, RESAMPLER, batched, resize
 from stackgan.tensors import Pixels
 
 Features = Float[Tensor, "B D"]
@@ -73,8 +73,8 @@ class LoadedNetwork(nn.Module):
             f"pixels to {input_px} px by Pillow's {resampler.name.lower()}, "
             f"(pixel - {_listed(mean)}) / {_listed(std)}, then as the network pools them"
         )
-        self.network: Any = network
-        self.network.to(memory_format=torch.channels_last)
+        self.network = network
+        cast(Any, network).to(memory_format=torch.channels_last)  # as torch's stubs lack it
         self.resampler, self.batch_size = resampler, batch_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -143,7 +143,7 @@ def load_image_network(
     input_px: int,
     mean: float | Sequence[float] = 0.0,
     std: float | Sequence[float] = 1.0,
-    resampler: Image.Resampling = Image.Resampling.BICUBIC,
+    resampler: Image.Resampling = RESAMPLER,
     batch_size: int = BATCH_SIZE,
 ) -> LoadedNetwork:
     """Fill a module from a safetensors file and return it as an :class:`ImageNetwork`, frozen.
