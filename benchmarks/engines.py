@@ -27,11 +27,11 @@ from stackgan import StackGAN
 from stackgan.errors import StackGANError
 from stackgan.evaluation.bench.timing import interleaved
 from stackgan.hub import LoadedModel, load_model
+from stackgan.inference.fold import fold_batchnorm
 from stackgan.machine import here
 from stackgan.memory import keep_freed_memory
-from stackgan.models.build import build_stage1, build_stage2
-from stackgan.models.fold import fold_batchnorm
 from stackgan.pipeline import Chance
+from stackgan.systems.stackgan.build import build_stage1, build_stage2
 from stackgan.tensors import to_pixels
 
 Draw = Callable[[], Tensor]

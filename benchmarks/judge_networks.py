@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stackgan.models.image_networks import LoadedNetwork, load_image_network
+from stackgan.networks.image_networks import LoadedNetwork, load_image_network
 
 BATCH_SIZE = 4  # of the judges' first figures: another one may move features in their last bit
 

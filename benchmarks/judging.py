@@ -30,8 +30,8 @@ from stackgan.evaluation.metrics.kid import kid
 from stackgan.evaluation.metrics.precision_recall import precision_recall
 from stackgan.evaluation.metrics.r_precision import r_precision
 from stackgan.files import file_sha256
-from stackgan.models.features import EfficientNetLite
-from stackgan.models.image_networks import ImageNetwork
+from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.image_networks import ImageNetwork
 
 JUDGES = ("squeezenet", "mobilenetv2", "efflite0")
 CAPTION_FILES = ("caption_head.py", "caption_head.json", "caption_head.safetensors")

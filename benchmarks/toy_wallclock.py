@@ -31,11 +31,12 @@ from stackgan.config import Settings, load_settings
 from stackgan.data import Example, read_examples
 from stackgan.encoders import find_encoder
 from stackgan.hub import save_model
-from stackgan.models.build import build_discriminator, build_stage1, initialise
-from stackgan.models.conditioning import measure_text
-from stackgan.models.discriminators import Discriminator
+from stackgan.networks.conditioning import measure_text
+from stackgan.networks.initialise import initialise
+from stackgan.systems.losses import called_fake, called_real, gradient_penalty
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1
+from stackgan.systems.stackgan.discriminators import Discriminator
 from stackgan.text import TextEncoder
-from stackgan.training.losses import called_fake, called_real, gradient_penalty
 from stackgan.training.prepare import embed_examples, train_own_encoder
 from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import Stage, make_stage

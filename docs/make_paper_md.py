@@ -21,7 +21,10 @@ SOURCE = ROOT / "src" / "stackgan"
 LAYERS = (
     "config",
     "text",
-    "models",
+    "fast",
+    "networks",
+    "inference",
+    "systems",
     "data",
     "joint",
     "pipeline",

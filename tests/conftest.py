@@ -50,7 +50,7 @@ def make_model(folder: Path, *, stage2: bool = True, seed: int = 0, **more: obje
     """Save a tiny real model of random weights: width 8, embedding 16, 256x256 pictures."""
     from stackgan.config import Architecture
     from stackgan.hub import save_model
-    from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+    from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
     from stackgan.text import CharCnnRnn
     from stackgan.text.char_cnn_rnn import Sizes
 

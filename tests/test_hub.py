@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import stackgan.hub as hub
+from stackgan import model_folder
 from stackgan.errors import ModelError
 from stackgan.hub import load_model, save_model, write_scores, write_truncation
 from stackgan.model_folder import (

@@ -22,7 +22,10 @@ LAYERS = [
     }
     | {"machine", "precision", "threads", "devices"},
     {"config", "presets"},
-    {"text", "models", "data"},
+    {"text", "data", "fast"},
+    {"networks"},
+    {"inference"},
+    {"systems"},
     {
         "result",
         "pipeline",
@@ -43,7 +46,7 @@ LAYERS = [
 ]
 TOP = {"__init__", "__main__"}  # the public names and `python -m`: above everything
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FLAT = LAYERS[0] | LAYERS[3]  # may import one another
+FLAT = LAYERS[0] | LAYERS[6]  # may import one another
 HEAVY = {"torch", "rich", "lightning", "lightning_fabric", "pydantic", "numpy", "PIL"}
 FILES = sorted(SOURCE.rglob("*.py"))
 

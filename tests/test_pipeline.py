@@ -11,8 +11,8 @@ import stackgan
 from stackgan import InputError, StackGAN
 from stackgan.devices import choose_device, sampling_dtype
 from stackgan.hub import load_model, write_truncation
-from stackgan.models.build import build_stage1, build_stage2
 from stackgan.result import Result, read_fields, slug
+from stackgan.systems.stackgan.build import build_stage1, build_stage2
 from stackgan.tensors import to_pixels
 
 PINK = "this flower has pink petals"

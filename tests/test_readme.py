@@ -162,7 +162,9 @@ def test_every_relative_link_leads_to_a_file(document):
             assert found.exists(), f"{document.name} links to {target}"
 
 
-@pytest.mark.skipif(not stackgan.model_folder.shipped_models(), reason="no model is shipped to draw it")
+@pytest.mark.skipif(
+    not stackgan.model_folder.shipped_models(), reason="no model is shipped to draw it"
+)
 def test_the_sheet_at_the_top_is_there():
     assert SHEET.is_file()
 

@@ -2,12 +2,15 @@
 
 The path of a sentence, file by file::
 
-    caption --text/char_cnn_rnn--> embedding --models/conditioning--> condition
-            --models/stage1--> sketch 64x64 --models/stage2--> picture 256x256    all in pipeline.py
+    caption --text/char_cnn_rnn--> embedding --networks/conditioning--> condition
+            --systems/stackgan/stage1--> sketch 64x64 --stage2--> picture 256x256
+
+all in pipeline.py.
 
 The path of your photographs::
 
-    files --data/--> batches --training/losses, steps, loop--> checkpoint --hub.py--> model folder
+    files --data/--> batches --systems/losses, training/steps, loop--> checkpoint
+          --hub.py--> model folder
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from stackgan.model_folder import (
     require_file,
     verify_file,
 )
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.text import TextEncoder
 from stackgan.version import __version__
 

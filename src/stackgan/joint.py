@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from stackgan.data.examples import Progress
 from stackgan.data.images import read_image, to_square
 from stackgan.errors import ModelError
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 from stackgan.tensors import Pixels
 from stackgan.text import CharCnnRnn, TextEncoder
 

@@ -18,10 +18,10 @@ from stackgan.drawn import Chance as Chance
 from stackgan.drawn import Drawn as Drawn
 from stackgan.errors import InputError
 from stackgan.hub import LoadedModel, load_model
+from stackgan.inference.fold import ask_alone, fold_batchnorm, lower_precision
+from stackgan.inference.packed import pack
 from stackgan.model_folder import read_truncation
-from stackgan.models.arranged import Arranged
-from stackgan.models.fold import ask_alone, fold_batchnorm, lower_precision
-from stackgan.models.packed import pack
+from stackgan.networks.arranged import Arranged
 from stackgan.pil import Pictures, as_pil, as_pixels
 from stackgan.result import Result as Result
 from stackgan.tensors import (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import torch
 
@@ -22,12 +23,12 @@ MAPS, SIDE = 128, 32
 """The convolution that is timed: 3x3, so many maps, read and written, of so many pixels a side."""
 
 
-def computing_in(kind: str, precision: Precision) -> torch.autocast:
+def computing_in(kind: str, precision: Precision) -> AbstractContextManager[Any]:
     """Within, convolutions and products on a device of ``kind`` ("cpu", "cuda") are in this."""
     return torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16")
 
 
-def in_own_precision(kind: str) -> torch.autocast:
+def in_own_precision(kind: str) -> AbstractContextManager[Any]:
     """Within, what is computed on a device of ``kind`` is in what its tensors are in."""
     return torch.autocast(kind, enabled=False)
 

@@ -21,7 +21,7 @@ from stackgan.evaluation.bench.setup import Bench
 from stackgan.evaluation.bench.sides import Child, both_sides
 from stackgan.evaluation.bench.timing import SPREAD, Timing, interleaved
 from stackgan.hub import load_model
-from stackgan.models.winograd import Conv3x3
+from stackgan.networks.layers import Conv3x3
 
 BENCH = Bench(torch.device("cpu"), quick=True, repeats=1, rounds=1)
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from stackgan.errors import ModelError
-from stackgan.models.image_networks import ImageNetwork
+from stackgan.networks.image_networks import ImageNetwork
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

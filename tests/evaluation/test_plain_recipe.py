@@ -11,9 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from stackgan.evaluation.bench import recipe, setup
-from stackgan.evaluation.bench.networks import plain_weights
 from stackgan.evaluation.bench.recipe import PlainStage, plain_load, plain_sample
-from stackgan.evaluation.bench.setup import PUBLISHED, Bench, Pair, plain_stage, training_pair
+from stackgan.evaluation.bench.setup import Bench, Pair, plain_stage, training_pair
 from stackgan.hub import load_model
 from stackgan.pipeline import Chance, StackGAN
 from stackgan.tensors import to_pixels
@@ -38,11 +37,11 @@ def watched(optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> Named
 
 
 def gradients_of(stage: object, step: Callable[[], dict[str, Tensor]]) -> tuple[Named, Named]:
-    """Of discriminator and generator, of one step, by the plain networks' names."""
+    """Of discriminator and generator, of one step."""
     critic = watched(stage.discriminator_optimizer, stage.discriminator)  # type: ignore[attr-defined]
     generator = watched(stage.generator_optimizer, stage.generator)  # type: ignore[attr-defined]
     step()
-    return plain_weights(critic), plain_weights(generator)
+    return critic, generator
 
 
 def distance(found: Named, expected: Named) -> float:
@@ -119,7 +118,7 @@ def test_the_plain_networks_take_every_weight_of_the_fast_ones() -> None:
             (pair.fast.generator, pair.plain.generator),
             (pair.fast.discriminator, pair.plain.discriminator),
         ):
-            carried = plain_weights(fast.state_dict())
+            carried = fast.state_dict()
             mine = plain.state_dict()
             assert carried.keys() == mine.keys()
             assert all(torch.equal(value, mine[name]) for name, value in carried.items())
@@ -141,7 +140,7 @@ def test_a_plain_step_passes_the_real_images_for_themselves_and_for_the_wrong_pa
 def pictures(model: StackGAN, batch: int) -> tuple[Tensor, Tensor]:
     """Of the fast path and of the plain one, uint8 [B, 3, P, P]."""
     loaded = model.loaded
-    plain1, plain2 = setup._plain_generators(BENCH, loaded, "shipped")
+    plain1, plain2 = setup._plain_generators(BENCH, loaded)
     chance = Chance(*model.chance(range(batch)))
     embedding = model.embed([f"a flower with {c} petals" for c in COLOURS[:batch]])
     with torch.no_grad():
@@ -178,7 +177,7 @@ def test_sketches_are_those_of_float32(tiny_model: Path) -> None:
 
 def test_the_published_sampler_cuts_where_ours_rounds() -> None:
     loaded = setup._published_model(BENCH)
-    plain = setup._plain_generators(BENCH, loaded, PUBLISHED)
+    plain = setup._plain_generators(BENCH, loaded)
     random = torch.Generator().manual_seed(0)
     a = loaded.architecture
     embedding, noise, eps1, eps2 = (

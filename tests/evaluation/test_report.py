@@ -14,7 +14,7 @@ from stackgan.errors import InputError
 from stackgan.evaluation.protocol import read_pixels
 from stackgan.evaluation.report import check_metrics, evaluate
 from stackgan.hub import write_truncation
-from stackgan.models import features
+from stackgan.networks import features
 
 CAPTIONS = ["this flower has pink petals", "a red flower", "white petals", "a blue flower"]
 

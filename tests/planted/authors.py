@@ -5,9 +5,9 @@ from __future__ import annotations
 from planted.defect import of
 
 _ANY = "tests/training/test_variants.py"
-_NETWORKS = "tests/models/test_authors_networks.py"
+_NETWORKS = "tests/systems/stackgan/test_authors_networks.py"
 _variants = of("training/variants.py", _ANY)
-_losses = of("training/losses.py", _ANY)
+_losses = of("systems/losses.py", _ANY)
 _steps = of("training/steps.py", _ANY)
 _schedule = of("training/schedule.py", _ANY)
 _checkpoint = of("training/checkpoint.py", _ANY)
@@ -16,13 +16,14 @@ _batches = of("data/batches.py", "tests/data/test_authors_batches.py")
 _images = of("data/images.py", "tests/data/test_authors_batches.py")
 _cache = of("data/cache.py", "tests/data/test_authors_batches.py")
 _config = of("config.py", "tests/test_config.py")
-_conditioning = of("models/conditioning.py", _NETWORKS)
-_stage1 = of("models/stage1.py", _NETWORKS)
-_stage2 = of("models/stage2.py", _NETWORKS)
-_critic = of("models/discriminators.py", _NETWORKS)
-_blocks = of("models/blocks.py", _NETWORKS)
-_bottleneck = of("models/bottleneck.py", _NETWORKS)
-_build = of("models/build.py", _NETWORKS)
+_conditioning = of("networks/conditioning.py", _NETWORKS)
+_stage1 = of("systems/stackgan/stage1.py", _NETWORKS)
+_stage2 = of("systems/stackgan/stage2.py", _NETWORKS)
+_critic = of("systems/stackgan/discriminators.py", _NETWORKS)
+_blocks = of("networks/blocks.py", _NETWORKS)
+_bottleneck = of("systems/stackgan/authors.py", _NETWORKS)
+_build = of("systems/stackgan/build.py", _NETWORKS)
+_initialise = of("networks/initialise.py", _NETWORKS)
 
 _HEADS = "test_both_heads_together_are_halves_of_the_real_and_thirds_of_the_fake"
 _PAIR = "test_a_wrong_pair_is_a_wrong_caption_a_wrong_image_or_the_next_caption"
@@ -160,8 +161,8 @@ _DATA = [
         "test_a_collision_moves_on_by_100_to_199",
     ),
     _batches(
-        "pixels = self._augmented(np.where(",
-        "pixels = self._augmented(chosen + 0 * np.where(",
+        "np.where(same, further, others), *self._crops",
+        "chosen, *self._crops",
         "a wrong image is another's",
         "test_a_wrong_image_is_another_example_s_beside_this_one_s_caption",
     ),
@@ -234,14 +235,14 @@ _NETS = [
     ),
     _stage1("max(16, 8 * width // 2**k)", "8 * width // 2**k", "no fewer than 16 maps"),
     _stage1(
-        "bias=tensorflow)",
+        "bias=self.project_bias)",
         "bias=False)",
         "TF's fully connected layer has a bias",
         _COUNTS,
     ),
-    _stage1(
-        "        if self.first is None:\n            x = torch.relu(x)",
-        "        x = torch.relu(x)",
+    _bottleneck(
+        "self.first(self.as_maps(projected))",
+        "self.first(self.as_maps(projected.relu()))",
         "TF has no ReLU after its first layer",
         "test_tensorflows_stage1_has_no_relu_before_its_blocks_and_none_after_them",
     ),
@@ -258,12 +259,12 @@ _NETS = [
         "test_a_bottleneck_is_what_tensorflow_computes",
     ),
     _critic(
-        "activated=not (bottleneck and image_px == 64 and k > 1)",
+        "activated=not (quiet and k > 1)",
         "activated=True",
         "TF's Stage-I leaves out two activations",
         _CRITICS,
     ),
-    _critic("1 if bottleneck else 3)", "3)", "TF's way back is of 1x1", _CRITICS),
+    _critic("1 if body.bottleneck else 3", "3", "TF's way back is of 1x1", _CRITICS),
     _critic(
         'if self.text_kind == "leaky_relu":',
         "if self.text is not None:",
@@ -277,12 +278,12 @@ _NETS = [
         "test_a_one_stage_model_paints_256",
     ),
     _build(
-        "alone = a.stage1_unconditional",
+        "asked = a.stage1_unconditional",
         "pass",
         "Stage-I may lack the head that Stage-II has",
         _COUNTS,
     ),
-    _build(
+    _initialise(
         'kind == "truncated" and batch and isinstance(module, nn.Conv2d)',
         'kind == "truncated" and batch',
         "fully connected layers are not truncated",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from planted.defect import of
 
 _tensors = of("tensors.py", "tests/test_tensors.py")
-_fold = of("models/fold.py", "tests/models/test_fold.py")
+_fold = of("inference/fold.py", "tests/inference/test_fold.py")
 _pipeline = of("pipeline.py", "tests/test_pipeline.py")
 _pil = of("pil.py", "tests/test_pipeline.py")
 _result = of("result.py", "tests/test_pipeline.py")
@@ -86,7 +86,7 @@ DEFECTS = [
         "return ask_alone(pack(network)) if",
         "return pack(network) if",
         "a picture knows no other picture",
-        "tests/models/test_packed.py::test_where_there_is_no_onednn_networks_stay_and_draw_the_same",
+        "tests/inference/test_packed.py::test_where_there_is_no_onednn_networks_stay_and_draw_the_same",
     ),
     _pipeline(
         "module.literal = False  # the same",

@@ -13,8 +13,8 @@ _kid, _frechet, _swd, _sides, _diversity, _neighbours, _pr, _r_precision, _spect
 _protocol = of("evaluation/protocol.py", "tests/evaluation/test_protocol.py")
 _drawn = of("evaluation/protocol.py", "tests/evaluation/test_report.py")
 _report = of("evaluation/report.py", "tests/evaluation/test_report.py")
-_features = of("models/features.py", "tests/models/test_features.py")
-_loaded = of("models/image_networks.py", "tests/models/test_image_networks.py")
+_loaded = of("networks/image_networks.py", "tests/networks/test_image_networks.py")
+_features = of("networks/features.py", "tests/networks/test_features.py")
 
 _LOOPS = "test_kid_is_the_mean_over_all_pairs_but_a_picture_with_itself"
 _SHIFT = "test_swd_of_a_shift_at_the_coarsest_level_is_the_closed_form"

@@ -8,8 +8,8 @@ _caption = of("training/captioning.py", "tests/training/test_encoder.py")
 _joint = of("training/joint.py", "tests/training/test_encoder.py")
 _train = of("cli/train.py", "tests/cli/test_train_verb.py")
 _progress = of("cli/progress.py", "tests/cli/test_progress.py")
-_joined = of("models/replicated.py", "tests/models/test_fast_equals_plain.py")
-_fold = of("models/fold.py", "tests/test_pipeline.py")
+_convolutions = of("fast/convolutions.py", "tests/fast/test_fast_equals_plain.py")
+_fold = of("inference/fold.py", "tests/test_pipeline.py")
 
 _LINES = "test_without_a_terminal_a_line_comes_now_and_then"
 _BYTES = "test_the_shipped_model_s_pictures_are_the_same_bytes_in_any_batch"
@@ -35,9 +35,9 @@ DEFECTS = [
     _progress("if not sys.stderr.isatty():", "if False:", "a file gets lines, not a bar", _LINES),
     _fold("if side <= 8 and not transposed:", "if False:",
           "convolutions of small maps know the batch",
-          "tests/models/test_packed.py::"
+          "tests/inference/test_packed.py::"
           "test_where_there_is_no_onednn_networks_stay_and_draw_the_same"),
-    _joined("if self.codes_alone else [code]", "if False else [code]",
+    _convolutions("if row_by_row else [code]", "if False else [code]",
             "the joined code knows the batch",
             "test_codes_asked_alone_give_the_same_bits_in_any_batch"),
 ]  # fmt: skip

@@ -8,8 +8,8 @@ _precision = of("precision.py", "tests/test_precision.py")
 _machine = of("machine.py", "tests/test_precision.py")
 _threads = of("threads.py", "tests/test_threads.py")
 _options = of("cli/options.py", "tests/test_threads.py")
-_forms = of("models/forms.py", "tests/models/test_forms.py")
-_tuning = of("models/tuning.py", "tests/models/test_forms.py")
+_forms = of("fast/forms.py", "tests/fast/test_forms.py")
+_tuning = of("fast/tuning.py", "tests/fast/test_forms.py")
 _kept = of("training/arithmetic.py", "tests/training/test_arithmetic.py")
 _run = of("training/run.py", "tests/training/test_arithmetic.py")
 
@@ -149,7 +149,7 @@ _FORMS = [
         "another precision is another case",
         _CHOOSES,
     ),
-    of("models/small_maps.py", "tests/models/test_forms.py")(
+    of("fast/convolutions.py", "tests/fast/test_forms.py")(
         "if form == NINE and halves:",
         "if form == NINE:",
         "a table cannot say the impossible",

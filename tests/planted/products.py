@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from planted.defect import of
 
-_FEWER = "tests/models/test_fewer_products.py"
-_PACKED = "tests/models/test_packed.py"
+_FEWER = "tests/fast/test_fewer_products.py"
+_PACKED = "tests/inference/test_packed.py"
 
-_tiles = of("models/winograd.py", _FEWER)
-_double = of("models/doubling.py", _FEWER)
-_halve = of("models/halving.py", _FEWER)
-_small = of("models/small_maps.py", _FEWER)
-_joined = of("models/replicated.py", _FEWER)
-_blocks = of("models/blocks.py", _FEWER)
-_pack = of("models/packed.py", _PACKED)
-_fold = of("models/fold.py", _PACKED)
-_enlarge = of("models/stage2.py", "tests/models/test_networks.py")
+_tiles = of("fast/winograd.py", _FEWER)
+_double = of("fast/doubling.py", _FEWER)
+_halve = of("fast/halving.py", _FEWER)
+_form = of("fast/convolutions.py", _FEWER)
+_layers = of("networks/layers.py", _FEWER)
+_pack = of("inference/packed.py", _PACKED)
+_fold = of("inference/fold.py", _PACKED)
+_enlarge = of("systems/stackgan/modern.py", "tests/networks/test_networks.py")
 
 _SAME = "test_values_and_gradients_are_the_plain_ones"
 _EXACT = "test_kernels_are_made_in_float32_whatever_the_surrounding_precision"
@@ -67,8 +66,18 @@ DEFECTS = [
         "float32 goes the plain way",
         _ONLY,
     ),
-    _tiles("or input.shape[2] % 2 or input.shape[3] % 2:", ":", "odd sides have no tiles", _WHOLE),
-    _tiles("self.literal or not goes", "not goes", "literally no tiles", _ONLY),
+    _form(
+        "whole = input.shape[2] % 2 == input.shape[3] % 2 == 0",
+        "whole = True",
+        "odd sides have no tiles",
+        _WHOLE,
+    ),
+    _layers(
+        "return self.plain(input) if self.literal else conv3x3(",
+        "return conv3x3(",
+        "literally no tiles",
+        _ONLY,
+    ),
     _tiles(
         "min(weight.shape[:2]) >= MAPS and",
         "min(weight.shape[:2]) >= MAPS - 1 and",
@@ -130,8 +139,8 @@ DEFECTS = [
         "few maps are doubled the usual way",
         _ONLY,
     ),
-    _blocks(
-        "if form == NINE and self.bias is None:",
+    _form(
+        "if form == NINE and bias is None:",
         "if False:",
         "many maps are doubled by fewer products",
         _ONLY,
@@ -169,27 +178,27 @@ DEFECTS = [
         "few tiles are halved the plain way",
         "test_few_tiles_are_halved_the_plain_way",
     ),
-    _small(
-        "form == ((4, 4), (2, 2), (1, 1), (1, 1), 1)",
-        "self.kernel_size == (4, 4) and bool(form)",
+    _form(
+        "halves = (kernel, stride, padding) == (4, 2, 1) and",
+        "halves = kernel == 4 and",
         "halving is of one form",
         "test_halving_is_of_one_form",
     ),
-    _small(
+    _form(
         "if form == NINE and halves:",
         "if False:",
         "many maps are halved by fewer products",
         _ONLY,
     ),
-    _joined(
-        "if winograd.goes_by_tiles(input, of_maps):",
-        "if False:",
+    _form(
+        "joined = conv3x3(input, weight[:, :features], bias)",
+        "joined = F.conv2d(input, weight[:, :features], bias, padding=1)",
         "the join of many maps goes by tiles",
         _ONLY,
     ),
-    _joined(
-        "joined = winograd.convolve(input, of_maps, self.bias)",
-        "joined = winograd.convolve(input, 0 * of_maps, self.bias)",
+    _form(
+        "return winograd.convolve(input, weight, bias)",
+        "return winograd.convolve(input, 0 * weight, bias)",
         "the join by tiles reads its maps",
         "test_layers_of_many_maps_are_the_plain_ones",
     ),
@@ -236,8 +245,8 @@ DEFECTS = [
         "test_the_first_up_sampling_is_the_transposed_convolution",
     ),
     _pack(
-        "isinstance(part.norm2, nn.Identity)",
-        "True",
+        "return PackedResidual(part) if is_folded(part) else None",
+        "return PackedResidual(part)",
         "what is not folded is not packed away",
         "test_a_block_that_is_not_folded_keeps_its_normalisation",
     ),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from planted.defect import of
 
-_judge = of("models/projected.py", "tests/models/test_projected.py")
+_judge = of("systems/projected.py", "tests/systems/test_projected.py")
 _step = of("training/steps.py", "tests/training/test_projected_step.py")
 _heads = of("training/heads.py", "tests/training/test_projected_step.py")
-_maps = of("models/frozen_maps.py", "tests/models/test_frozen_maps.py")
+_maps = of("fast/frozen_maps.py", "tests/fast/test_frozen_maps.py")
 _kept = of("training/checkpoint.py", "tests/training/test_projected_step.py")
 
 DEFECTS = [
@@ -24,7 +24,7 @@ DEFECTS = [
         "every scale weighs the same",
         "test_every_scale_weighs_the_same",
     ),
-    of("models/features.py", "tests/models/test_projected.py")(
+    of("networks/features.py", "tests/systems/test_projected.py")(
         "* (127.5 / 128) + 0.5 / 128",
         "* (127.5 / 128) - 0.5 / 128",
         "the maps are of the pixels the network knows",
@@ -120,7 +120,7 @@ DEFECTS = [
         "photographs are shown moved, as pictures are",
         "test_photographs_are_shown_moved_too",
     ),
-    of("training/augment.py", "tests/training/test_projected_step.py")(
+    of("systems/augment.py", "tests/training/test_projected_step.py")(
         'mode="reflect"',
         'mode="constant"',
         "what is moved is mirrored at the border",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from planted.defect import of
 
-_heads = of("models/projected.py", "tests/models/test_projected_text.py")
-_side = of("models/side_heads.py", "tests/models/test_side_heads.py")
+_heads = of("systems/projected.py", "tests/systems/test_projected_text.py")
+_side = of("systems/side_heads.py", "tests/systems/test_side_heads.py")
 _projected_step = of("training/steps.py", "tests/training/test_projected_text_step.py")
 _projected_loss = of("training/heads.py", "tests/training/test_projected_text_step.py")
 _side_loss = of("training/heads.py", "tests/training/test_side_heads_step.py")
@@ -14,7 +14,7 @@ _crop_step = of("training/steps.py", "tests/training/test_sketches.py")
 _average = of("training/ema.py", "tests/training/test_steps.py")
 _sketches = of("training/sketches.py", "tests/training/test_sketches.py")
 _spectrum = of("training/spectrum.py", "tests/training/test_spectrum.py")
-_stage2 = of("models/stage2.py", "tests/models/test_told_sketches.py")
+_modern = of("systems/stackgan/modern.py", "tests/systems/stackgan/test_told_sketches.py")
 _config = of("config.py", "tests/test_config.py")
 _hub = of("hub.py", "tests/test_hub.py")
 _start = of("training/start.py", "tests/training/test_start_projected.py")
@@ -313,7 +313,7 @@ _CROPS = [
         "whole pictures draw what they drew before there were crops",
         "test_whole_pictures_draw_what_they_drew_before_there_were_crops",
     ),
-    of("models/build.py", "tests/models/test_told_sketches.py")(
+    of("systems/stackgan/build.py", "tests/systems/stackgan/test_told_sketches.py")(
         "a.crops_px or a.image_px",
         "a.image_px",
         "the discriminator is built for crops",
@@ -395,13 +395,13 @@ _WORN = [
         "the generator is told what it is given",
         _CLEAN,
     ),
-    _stage2(
+    _modern(
         "strengths.to(sketches)[:, :, None, None]",
         "strengths.to(sketches).flip(1)[..., None, None]",
         "noise is told before blur",
         "test_the_first_layer_reads_the_colours_and_a_plane_for_each_strength",
     ),
-    _stage2(
+    _modern(
         "strengths = sketches.new_zeros(batch, 2)",
         "strengths = sketches.new_ones(batch, 2)",
         "told of nothing is told of none",

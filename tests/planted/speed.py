@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from planted.defect import of
 
-_EQUAL = "tests/models/test_fast_equals_plain.py"
+_EQUAL = "tests/fast/test_fast_equals_plain.py"
 _BENCH = "tests/evaluation/test_bench.py"
 _RECIPE = "tests/evaluation/test_plain_recipe.py"
 
-_small = of("models/small_maps.py", _EQUAL)
-_joined = of("models/replicated.py", _EQUAL)
-_blocks = of("models/blocks.py", _EQUAL)
-_adam = of("training/adam.py", "tests/training/test_adam.py")
+_small = of("fast/small_maps.py", _EQUAL)
+_form = of("fast/convolutions.py", _EQUAL)
+_layers = of("networks/layers.py", _EQUAL)
+_up = of("fast/up_kernels.py", _EQUAL)
+_joined = of("fast/replicated.py", _EQUAL)
+_adam = of("fast/adam.py", "tests/fast/test_adam.py")
 _parts = of("training/parts.py", "tests/training/test_parts.py")
 _steps = of("training/steps.py", "tests/training/test_parts.py")
-_again = of("models/arranged.py", "tests/training/test_parts.py")
-_together = of("models/together.py", _EQUAL)
-_critic = of("models/discriminators.py", _EQUAL)
+_again = of("networks/arranged.py", "tests/training/test_parts.py")
+_together = of("networks/together.py", _EQUAL)
+_critic = of("systems/stackgan/discriminators.py", _EQUAL)
 _timing = of("evaluation/bench/timing.py", _BENCH)
 _figures = of("evaluation/bench/figures.py", _BENCH)
 _report = of("evaluation/bench/report.py", _BENCH)
 _child = of("evaluation/bench/child.py", _BENCH)
-_networks = of("evaluation/bench/networks.py", _RECIPE)
 _plainly = of("evaluation/bench/recipe.py", _RECIPE)
 
 _SMALL = "test_a_convolution_of_small_maps_is_torch_s"
@@ -67,28 +68,33 @@ DEFECTS = [
            "a penalty's gradient passes small maps", _SMALL),
     _small("rows.shape[3]), matrix, bias)",
            "rows.shape[3]), matrix)", "small maps get their bias", _SMALL),
-    _small("side <= SMALL_PX", "side <= SMALL_PX + 1", "maps of 9 pixels are not small", _ONLY),
-    _small("if self.literal or input", "if input", "literal arithmetic is torch's", _ONLY),
+    _form("if side <= SMALL_PX", "if side <= SMALL_PX + 1",
+          "maps of 9 pixels are not small", _ONLY),
+    _layers("if self.literal:\n            return self.plain(input)\n        return conv2d",
+            "return conv2d", "literal arithmetic is torch's", _ONLY),
     _joined("read >= 0", "read >= -1", "taps beyond the border see no code", _CODE),
     _joined("rows[:, None, :, None] * columns[None, :, None, :]",
             "columns[:, None, :, None] * rows[None, :, None, :]",
             "rows and columns of a map keep their sides", _CODE),
-    _joined("return joined + of_code.to(joined.dtype)", "return joined", "the code is joined",
-            _JOIN),
-    _joined("if code is None or self.literal:", "if code is None:",
+    _form("return joined + torch.cat(of_code).to(joined.dtype)", "return joined",
+          "the code is joined", _JOIN),
+    _layers("return conv2d(input, self.weight, self.bias,",
+            "self.weight.detach()\n        return conv2d(input, self.weight, self.bias,",
+            "a spectral weight is read once a pass", "test_a_spectral_weight_is_read_once_a_pass"),
+    _layers("if code is None or self.literal:", "if code is None:",
             "a literal join is one convolution", _JOIN),
-    _joined("super().__init__(features + code_dim, out_channels, 3",
+    _layers("super().__init__(features + code_dim, out_channels, 3",
             "super().__init__(code_dim + features, 2 * out_channels, 3",
             "the join's weight is the one convolution's",
             "test_the_join_keeps_the_weights_of_the_one_convolution"),
-    _blocks("stored = module.weight.data.permute(1, 2, 3, 0).contiguous()",
-            "stored = module.weight.data.permute(1, 3, 2, 0).contiguous()",
+    _up("return weight.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)",
+        "return weight.permute(1, 3, 2, 0).contiguous().permute(3, 0, 1, 2)",
             "up kernels laid out anew keep their values", _STORED),
-    _blocks("with torch.inference_mode(False):", "with torch.inference_mode():",
+    _up("with torch.inference_mode(False):", "with torch.inference_mode():",
             "a kernel map made while sampling serves training",
             "test_up_kernels_made_while_sampling_train_afterwards"),
-    _blocks("module.weight.data = stored.permute(3, 0, 1, 2)",
-            "module.weight.data = stored.permute(3, 0, 1, 2).contiguous()",
+    _layers("module.weight.data = as_stored(module.weight.data)",
+            "module.weight.data = as_stored(module.weight.data).contiguous()",
             "an up kernel's gradient needs no copy", _STORED),
     _adam("[_as_stored(_laid_like(cast(Tensor, p.grad), p), p) for p in weights]",
           "[_as_stored(cast(Tensor, p.grad), p) for p in weights]",
@@ -146,11 +152,6 @@ DEFECTS = [
     _child('line.startswith("VmHWM:")', 'line.startswith("VmRSS:")',
            "a peak counts what was given back",
            "test_peak_memory_counts_what_was_given_back"),
-    _networks("torch.cat([image, text], dim=1)", "torch.cat([text, image], dim=1)",
-              "the plain joint convolution is the fast one's two halves", _LOSSES),
-    _networks("mean + (0.5 * log_var).exp() * eps\n        x = self.project",
-              "mean + log_var.exp() * eps\n        x = self.project",
-              "the plain condition has sigma, not its square", _LOSSES),
     _plainly("wrong_features = _but_last(judge.features(real))",
              "wrong_features = _but_last(real_features)",
              "the plain recipe passes wrong pairs by themselves",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from planted.defect import of
 
-_losses = of("training/losses.py", "tests/training/test_losses.py")
+_losses = of("systems/losses.py", "tests/systems/test_losses.py")
 _steps = of("training/steps.py", "tests/training/test_steps.py")
 _ema = of("training/ema.py", "tests/training/test_steps.py")
 _schedule = of("training/schedule.py", "tests/training/test_steps.py")
 _variants = of("training/variants.py", "tests/training/test_steps.py")
-_augment = of("training/augment.py", "tests/training/test_steps.py")
+_augment = of("systems/augment.py", "tests/training/test_steps.py")
 _loop = of("training/loop.py", "tests/training/test_loop.py")
 _checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
 _run = of("training/run.py", "tests/training/test_run.py")
@@ -18,12 +18,14 @@ _sketches = of("training/sketches.py", "tests/training/test_steps.py")
 _record = of("training/record.py", "tests/training/test_record.py")
 _memory = of("memory.py", "tests/test_memory.py")
 _config = of("config.py", "tests/test_config.py")
-_conditioning = of("models/conditioning.py", "tests/models/test_networks.py")
-_blocks = of("models/blocks.py", "tests/models/test_networks.py")
-_stage1 = of("models/stage1.py", "tests/models/test_networks.py")
-_stage2 = of("models/stage2.py", "tests/models/test_networks.py")
-_critic = of("models/discriminators.py", "tests/models/test_networks.py")
-_build = of("models/build.py", "tests/models/test_networks.py")
+_conditioning = of("networks/conditioning.py", "tests/networks/test_networks.py")
+_blocks = of("networks/blocks.py", "tests/networks/test_networks.py")
+_heads = of("networks/heads.py", "tests/networks/test_networks.py")
+_initialise = of("networks/initialise.py", "tests/networks/test_networks.py")
+_stage1 = of("systems/stackgan/stage1.py", "tests/networks/test_networks.py")
+_stage2 = of("systems/stackgan/stage2.py", "tests/networks/test_networks.py")
+_modern = of("systems/stackgan/modern.py", "tests/networks/test_networks.py")
+_critic = of("systems/stackgan/discriminators.py", "tests/networks/test_networks.py")
 
 # Names of tests that several defects share.
 _RESUMED = "tests/training/test_run.py::test_resuming_is_the_same_as_never_stopping[3]"
@@ -135,13 +137,13 @@ _NETWORKS = [
         "the bounded form begins as the identity",
         _KIND,
     ),
-    _blocks(
+    of("fast/up_kernels.py", "tests/networks/test_networks.py")(
         "[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]",
         "[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]",
         "the transposed kernel's taps",
         "test_the_transposed_up_block_is_nearest_then_convolution",
     ),
-    _blocks(
+    _heads(
         "joint = joint + self._of_text(text, features.shape[2:]).to(joint.dtype)",
         "pass",
         "the discriminator reads the text",
@@ -153,39 +155,39 @@ _NETWORKS = [
         "modulation starts as plain normalisation",
         "test_modulation_starts_as_plain_normalisation",
     ),
-    _blocks(
+    _heads(
         "variance.add(1e-8).sqrt()",
         "variance.add(1e-8)",
         "a deviation, not a variance",
         "test_deviation_is_zero_for_equal_images_and_grows_with_their_difference",
     ),
     _stage1(
-        "torch.cat([gaussian.sample(eps), noise], dim=1)",
-        "torch.cat([gaussian.sample(eps), 0 * noise], dim=1)",
+        "torch.cat([condition, noise], dim=1)",
+        "torch.cat([condition, 0 * noise], dim=1)",
         "Stage-I uses the noise",
         _EVERY_INPUT,
     ),
     _stage1(
-        "torch.cat([gaussian.sample(eps), noise], dim=1)",
-        "torch.cat([0 * gaussian.sample(eps), noise], dim=1)",
+        "torch.cat([condition, noise], dim=1)",
+        "torch.cat([0 * condition, noise], dim=1)",
         "Stage-I uses the condition",
         _EVERY_INPUT,
     ),
     _stage1(
-        "torch.cat([gaussian.sample(eps), noise], dim=1)",
+        "torch.cat([condition, noise], dim=1)",
         "torch.cat([gaussian.mean, noise], dim=1)",
         "Stage-I draws its condition",
         _EVERY_INPUT,
     ),
     _stage1(
-        "return torch.tanh(self.rgb(x).float())",
-        "return self.rgb(x).float()",
+        "torch.tanh(self.rgb(x).float())",
+        "self.rgb(x).float()",
         "tanh closes Stage-I",
         _IN_RANGE,
     ),
     _stage2(
-        "condition = gaussian.sample(eps)",
-        "condition = gaussian.mean",
+        "return gaussian, gaussian.sample(self.conditioning.chance(eps))",
+        "return gaussian, gaussian.mean",
         "Stage-II draws its condition",
         _EVERY_INPUT,
     ),
@@ -201,19 +203,19 @@ _NETWORKS = [
         "tanh closes the paper's Stage-II",
         _IN_RANGE,
     ),
-    _stage2(
+    _modern(
         "clip(enlarge(sketches, painted.shape[-1]) + painted)",
         "enlarge(sketches, painted.shape[-1]) + painted",
         "a residual picture is clipped",
         _IN_RANGE,
     ),
-    _stage2(
+    _modern(
         "clip(enlarge(sketches, painted.shape[-1]) + painted)",
         "clip(painted)",
         "a residual picture begins as the sketch",
         "test_a_residual_stage2_begins_as_the_enlarged_sketch",
     ),
-    _stage2(
+    _modern(
         "return images + (images.clamp(-1, 1) - images).detach()",
         "return images.clamp(-1, 1)",
         "what overshoots keeps its gradient",
@@ -225,13 +227,13 @@ _NETWORKS = [
         "the conditional head reads the embedding",
         "test_every_parameter_of_the_discriminators_has_an_effect",
     ),
-    _build(
+    _initialise(
         "module.weight.normal_(1.0, 0.02, generator=random)",
         "module.weight.normal_(1.0, 0.02)",
         "a run depends on its seed alone",
         "test_initialising_is_a_function_of_the_seed_alone",
     ),
-    _build(
+    _initialise(
         "vector.normal_(generator=random).div_(vector.norm())",
         "pass",
         "spectral normalisation's vectors are drawn from the seed",

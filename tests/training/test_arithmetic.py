@@ -15,7 +15,7 @@ from stackgan import machine
 from stackgan.config import Settings, validate_settings
 from stackgan.data.toy import draw
 from stackgan.errors import ModelError
-from stackgan.models.forms import Case, forms_in_use, use_forms
+from stackgan.fast.forms import Case, forms_in_use, use_forms
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.training import arithmetic
 from stackgan.training import run as training

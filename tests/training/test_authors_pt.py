@@ -13,8 +13,8 @@ from torch.testing import assert_close
 
 from stackgan.cli.train import _settings as of_command
 from stackgan.config import Architecture, Settings, load_settings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2
-from stackgan.models.stage1 import Stage1Generator
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.training.assemble import computes_in_bf16
 from stackgan.training.plan import Plan
 from stackgan.training.prepare import encoder_settings

@@ -9,10 +9,11 @@ import torch
 
 from stackgan.config import Architecture, StageSettings
 from stackgan.errors import ModelError
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.features import EfficientNetLite
-from stackgan.models.projected import ProjectedDiscriminator
-from stackgan.training.augment import shift
+from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.initialise import initialise
+from stackgan.systems.augment import shift
+from stackgan.systems.projected import ProjectedDiscriminator
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 

@@ -14,12 +14,12 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, Settings, StageSettings
 from stackgan.errors import ModelError
-from stackgan.models.build import initialise
-from stackgan.models.features import EfficientNetLite
-from stackgan.models.projected import ProjectedDiscriminator
+from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.initialise import initialise
+from stackgan.systems.losses import called_fake, generator_loss, unconditional_loss
+from stackgan.systems.projected import ProjectedDiscriminator
 from stackgan.training.assemble import assemble
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from stackgan.training.losses import called_fake, generator_loss, unconditional_loss
 from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 

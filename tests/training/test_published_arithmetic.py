@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from stackgan.config import Architecture, Settings, load_settings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.tensors import to_images
 from stackgan.training.steps import StepBatch, make_stage, train_step
 

@@ -139,7 +139,7 @@ def to_test(root: Path) -> None:
         (rename, "1 photograph more (00.png), 1 photograph fewer (0.png)"),
         (caption, "the captions of 1 photograph (5.png) differ"),
         (more_captions, "the captions of 1 photograph (0.png) differ"),
-        (reclass, "class or box of 1 photograph (0.png) differ"),
+        (reclass, "class, box or key points of 1 photograph (0.png) differ"),
         (repaint, "the files of 1 photograph (2.png) differ in size"),
         (to_test, "1 photograph fewer (0.png)"),
     ],

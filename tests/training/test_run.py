@@ -19,7 +19,7 @@ from stackgan.data import read_examples
 from stackgan.data.toy import draw
 from stackgan.errors import InputError, ModelError, NonFiniteLoss, RunFailed
 from stackgan.hub import load_model
-from stackgan.models.conditioning import Standardised
+from stackgan.networks.conditioning import Standardised
 from stackgan.text import load_encoder
 from stackgan.text.char_cnn_rnn import CharCnnRnn, Sizes
 from stackgan.training import run as training

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.networks.initialise import initialise
+from stackgan.systems.losses import shrink
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.tensors import to_images
-from stackgan.training.losses import shrink
 from stackgan.training.sketches import blurred, draw_crops, wear
 from stackgan.training.steps import Stage, StepBatch, _worn, make_stage, train_step
 

@@ -12,7 +12,7 @@ import torch
 
 from stackgan.config import Settings, StageSettings
 from stackgan.hub import load_model, save_model
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 from stackgan.training.assemble import assemble
 from stackgan.training.start import fits, given_stage1, take_over
 from stackgan.training.steps import Stage

@@ -8,17 +8,18 @@ import torch
 from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.discriminators import Discriminator
-from stackgan.tensors import to_images
-from stackgan.training.augment import cut_out, translate
-from stackgan.training.ema import average_decay, update_average
-from stackgan.training.losses import (
+from stackgan.networks.initialise import initialise
+from stackgan.systems.augment import cut_out, translate
+from stackgan.systems.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     unconditional_loss,
 )
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.discriminators import Discriminator
+from stackgan.tensors import to_images
+from stackgan.training.ema import average_decay, update_average
 from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import (
     Stage,

@@ -7,17 +7,18 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings, load_settings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.conditioning import Gaussian
-from stackgan.tensors import to_images
-from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from stackgan.training.losses import (
+from stackgan.networks.conditioning import Gaussian
+from stackgan.networks.initialise import initialise
+from stackgan.systems.losses import (
     DiscriminatorLoss,
     called_fake,
     called_real,
     generator_loss,
     heads_together,
 )
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.tensors import to_images
+from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.prepare import in_steps
 from stackgan.training.schedule import set_learning_rate
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step

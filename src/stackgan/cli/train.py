@@ -258,7 +258,7 @@ def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
 
     In words the settings come at once: they are known before anything is measured.
     """
-    from stackgan.models.forms import use_forms
+    from stackgan.fast.forms import use_forms
     from stackgan.training.arithmetic import known_forms
     from stackgan.training.planning import draft
     from stackgan.training.prepare import in_steps

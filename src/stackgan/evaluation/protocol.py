@@ -19,7 +19,7 @@ from stackgan.data.crop import Fit, used_fit
 from stackgan.data.images import read_image, to_square
 from stackgan.errors import InputError
 from stackgan.model_folder import GENERATOR
-from stackgan.models.image_networks import ImageNetwork
+from stackgan.networks.image_networks import ImageNetwork
 from stackgan.pipeline import StackGAN
 from stackgan.tensors import Pixels
 from stackgan.version import __version__

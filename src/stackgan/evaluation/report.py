@@ -17,8 +17,8 @@ from stackgan.evaluation.metrics.neighbours import nearest_other
 from stackgan.evaluation.metrics.sides import Features, Reference
 from stackgan.evaluation.metrics.swd import swd
 from stackgan.evaluation.protocol import Protocol, choose
-from stackgan.models.features import EfficientNetLite
-from stackgan.models.image_networks import ImageNetwork
+from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.image_networks import ImageNetwork
 from stackgan.pipeline import StackGAN
 from stackgan.tensors import PixelRows, Pixels
 

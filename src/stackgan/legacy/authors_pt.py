@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stackgan.config import Architecture, load_settings
 from stackgan.errors import InputError, ModelError
 from stackgan.legacy.pth import read_pth
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 
 Kind = Literal["stage1_G", "stage1_D", "stage2_G", "stage2_D"]
 INNER = "STAGE1_G."

@@ -16,10 +16,10 @@ import torch
 
 from stackgan.config import Settings
 from stackgan.errors import ModelError
+from stackgan.fast.forms import use_forms
+from stackgan.fast.tuning import tune
 from stackgan.files import write_json
 from stackgan.machine import keep, kept, processor
-from stackgan.models.forms import use_forms
-from stackgan.models.tuning import tune
 from stackgan.training.assemble import computes_in_bf16
 from stackgan.training.estimate import met_by
 from stackgan.training.plan import Plan
@@ -40,7 +40,7 @@ class Arithmetic:
     processor: str
     torch: str
     forms: dict[str, str] = field(default_factory=dict)
-    """The form of each convolution (``models.forms``); one that is not here: by the rules."""
+    """The form of each convolution (``fast.forms``); one that is not here: by the rules."""
 
     def use(self) -> None:
         """Compute by its threads and forms from now on, in the whole process."""

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from stackgan.config import Settings, StageSettings
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
-from stackgan.models.projected import ProjectedDiscriminator
-from stackgan.models.side_heads import SideHeads
-from stackgan.models.stage1 import Stage1Generator
+from stackgan.networks.initialise import initialise
 from stackgan.precision import faster_precision
+from stackgan.systems.projected import ProjectedDiscriminator
+from stackgan.systems.side_heads import SideHeads
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.training.steps import Stage, make_stage
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from stackgan.config import Settings
-from stackgan.models.build import build_stage1
-from stackgan.models.forms import Case, met_cases
+from stackgan.fast.forms import Case, met_cases
+from stackgan.systems.stackgan.build import build_stage1
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
 from stackgan.training.shortage import shortage_told

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from stackgan.config import StageSettings
-from stackgan.models.discriminators import Features
-from stackgan.models.projected import ProjectedDiscriminator
-from stackgan.models.side_heads import SideHeads
+from stackgan.systems.losses import called_fake, unconditional_loss
+from stackgan.systems.projected import ProjectedDiscriminator
+from stackgan.systems.side_heads import SideHeads
+from stackgan.systems.stackgan.discriminators import Features
 from stackgan.tensors import Embedding, Images, Scalar
-from stackgan.training.losses import called_fake, unconditional_loss
 from stackgan.training.parts import StepBatch
 
 

@@ -19,7 +19,7 @@ from stackgan.data.cache import PixelCache
 from stackgan.data.examples import Progress
 from stackgan.errors import InputError
 from stackgan.files import whole_file
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 from stackgan.tensors import Scalar
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 

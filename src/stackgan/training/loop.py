@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stackgan.data.batches import Batches
 from stackgan.errors import NonFiniteLoss
-from stackgan.models.stage1 import Stage1Generator
-from stackgan.models.stage2 import Stage2Generator
+from stackgan.systems.stackgan.stage1 import Stage1Generator
+from stackgan.systems.stackgan.stage2 import Stage2Generator
 from stackgan.tensors import Embedding, PixelRows, to_pixels
 from stackgan.training.schedule import learning_rate, set_learning_rate
 from stackgan.training.steps import Stage, StepBatch, train_step
@@ -69,6 +69,7 @@ def run_steps(
             drawn.wrong_embedding.to(stage.device),
             None if drawn.wrong_pixels is None else drawn.wrong_pixels.to(stage.device),
             None if drawn.labels is None else drawn.labels.to(stage.device),
+            {name: each.to(stage.device) for name, each in drawn.conditions.items()},
         )
         yield train_step(stage, batch, step_random(seed, number, stage.step))
 

@@ -17,7 +17,7 @@ from stackgan.data import Example
 from stackgan.data.cache import find_cache, prepare_cache
 from stackgan.data.crop import Resize
 from stackgan.files import write_json
-from stackgan.models.features import EfficientNetLite
+from stackgan.networks.features import EfficientNetLite
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import CharCnnRnn
 from stackgan.training.budget import (

@@ -27,9 +27,9 @@ from stackgan.data.batches import Batches
 from stackgan.errors import DataError, ModelError, NonFiniteLoss
 from stackgan.files import remove_parts, write_json
 from stackgan.hub import load_model, save_model
-from stackgan.models.conditioning import measure_text
-from stackgan.models.stage1 import Stage1Generator
-from stackgan.models.stage2 import Stage2Generator
+from stackgan.networks.conditioning import measure_text
+from stackgan.systems.stackgan.stage1 import Stage1Generator
+from stackgan.systems.stackgan.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
 from stackgan.training.arithmetic import choose, go_on, write_arithmetic
 from stackgan.training.assemble import assemble, computes_in_bf16

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stackgan.config import StageSettings
-from stackgan.models.stage1 import Stage1Generator
 from stackgan.precision import in_own_precision
+from stackgan.systems.losses import shrink
+from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.tensors import Embedding, Images, Pixels, Resized, Strengths
-from stackgan.training.losses import shrink
 from stackgan.training.variants import batch_statistics
 
 SKETCH_PX = 64

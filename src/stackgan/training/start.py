@@ -12,7 +12,7 @@ from stackgan.config import Settings
 from stackgan.encoders import find_encoder
 from stackgan.errors import InputError, ModelError
 from stackgan.hub import load_model
-from stackgan.models.stage1 import Stage1Generator
+from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.text import TextEncoder
 from stackgan.training.plan import Plan
 from stackgan.training.steps import Stage

@@ -13,27 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from stackgan.config import StageSettings
-from stackgan.models.blocks import store_up_kernels
-from stackgan.models.conditioning import Gaussian
-from stackgan.models.discriminators import Discriminator
-from stackgan.models.forms import torch_alone
-from stackgan.models.projected import ProjectedDiscriminator
-from stackgan.models.side_heads import SideHeads
-from stackgan.models.stage1 import Stage1Generator
-from stackgan.models.stage2 import Stage2Generator
+from stackgan.fast.adam import FusedAdam
+from stackgan.fast.forms import torch_alone
+from stackgan.networks.conditioning import Gaussian
+from stackgan.networks.layers import store_up_kernels
 from stackgan.precision import computing_in
-from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
-from stackgan.training.adam import FusedAdam
-from stackgan.training.augment import augment, shift
-from stackgan.training.ema import average_decay, update_average
-from stackgan.training.heads import projected_loss, side_loss
-from stackgan.training.losses import (
+from stackgan.systems.augment import augment, shift
+from stackgan.systems.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     pixel_loss,
     shrink,
 )
+from stackgan.systems.projected import ProjectedDiscriminator
+from stackgan.systems.side_heads import SideHeads
+from stackgan.systems.stackgan.discriminators import Discriminator
+from stackgan.systems.stackgan.stage1 import Stage1Generator
+from stackgan.systems.stackgan.stage2 import Stage2Generator
+from stackgan.tensors import Embedding, FeatureMap, Images, Resized, Scalar, to_images
+from stackgan.training.ema import average_decay, update_average
+from stackgan.training.heads import projected_loss, side_loss
 from stackgan.training.parts import Draw, Numbers, add, only_asked, split
 from stackgan.training.parts import StepBatch as StepBatch
 from stackgan.training.sketches import Crops, Worn, draw_crops, make_sketches, wear

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from stackgan.config import StageSettings
-from stackgan.models.conditioning import ConditioningAugmentation, Gaussian
-from stackgan.models.discriminators import Discriminator, Features
-from stackgan.tensors import AnyLogits, Embedding, Images, Scalar
-from stackgan.training.losses import (
+from stackgan.networks.conditioning import ConditioningAugmentation, Gaussian
+from stackgan.systems.losses import (
     DiscriminatorLoss,
     called_fake,
     called_real,
     heads_together,
     unconditional_loss,
 )
+from stackgan.systems.stackgan.discriminators import Discriminator, Features
+from stackgan.tensors import AnyLogits, Embedding, Images, Scalar
 
 
 def text_of(

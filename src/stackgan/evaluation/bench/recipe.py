@@ -27,8 +27,8 @@ Draw = Callable[[int, int], Tensor]
 class PlainStage:
     """What the plain training of one stage holds.
 
-    The networks are :mod:`stackgan.evaluation.bench.networks`', or of ``stackgan.models`` built
-    with ``arithmetic="literal"``; ``sketcher`` is Stage-II's Stage-I.
+    The networks are the package's, computed operation by operation as the paper words them
+    (``arithmetic="literal"``); ``sketcher`` is Stage-II's Stage-I.
     """
 
     generator: nn.Module

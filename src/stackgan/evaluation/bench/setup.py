@@ -15,17 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from stackgan.config import Architecture, StageSettings, load_settings
-from stackgan.evaluation.bench.networks import (
-    PlainDiscriminator,
-    PlainStage1,
-    PlainStage2,
-    plain_weights,
-)
 from stackgan.evaluation.bench.recipe import PlainStage, plain_step
 from stackgan.hub import LoadedModel, load_model
 from stackgan.machine import processor
-from stackgan.models.build import build_discriminator, build_stage1, build_stage2, initialise
+from stackgan.networks.initialise import initialise
 from stackgan.precision import faster_precision
+from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
 from stackgan.text import CharCnnRnn
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
@@ -163,34 +158,24 @@ def plain_stage(
     bench: Bench, number: Number, networks: str = PUBLISHED, fast: Stage | None = None
 ) -> PlainStage:
     """The same stage for the plain recipe, with the weights of ``fast`` where it is given."""
-    a = architecture_of(bench, networks)
-    generator, discriminator, sketcher = _plain_networks(a, number, networks)
+    a = _literally(architecture_of(bench, networks))
+    generator = build_stage1(a) if number == 1 else build_stage2(a)
+    sketcher = None if number == 1 else build_stage1(a)
+    discriminator = build_discriminator(a, number)
     mine = [each for each in (generator, discriminator, sketcher) if each is not None]
     theirs = [] if fast is None else [fast.generator, fast.discriminator, fast.sketcher]
     for network, source in zip(mine, theirs, strict=False):
         if source is not None:
-            state = source.state_dict()
-            network.load_state_dict(plain_weights(state) if networks == PUBLISHED else state)
+            network.load_state_dict(source.state_dict())
     for network in mine:
         network.to(bench.device).train()
     text = "mean" if a.discriminator_text == "mean" else "embedding"
     return PlainStage(generator, discriminator, settings_of(number), sketcher, text)
 
 
-def _plain_networks(
-    a: Architecture, number: Number, networks: str
-) -> tuple[nn.Module, nn.Module, nn.Module | None]:
-    """Generator, discriminator and Stage-II's sketcher, written or computed plainly."""
-    if networks == PUBLISHED:
-        discriminator = PlainDiscriminator(a, 64 if number == 1 else a.image_px)
-        if number == 1:
-            return PlainStage1(a), discriminator, None
-        return PlainStage2(a), discriminator, PlainStage1(a)
-    literal = a.model_copy(update={"arithmetic": "literal"})
-    judge = build_discriminator(literal, number)
-    if number == 1:
-        return build_stage1(literal), judge, None
-    return build_stage2(literal), judge, build_stage1(literal)
+def _literally(architecture: Architecture) -> Architecture:
+    """The same networks, computed operation by operation as the paper words them."""
+    return architecture.model_copy(update={"arithmetic": "literal"})
 
 
 def noise_batch(bench: Bench, number: Number, batch: int, a: Architecture) -> tuple[Tensor, Tensor]:
@@ -235,7 +220,7 @@ def sampling(
     random = torch.Generator().manual_seed(5)
     dim = loaded.architecture.embedding_dim
     embedding = torch.randn(batch, dim, generator=random).to(bench.device)
-    plain = _plain_generators(bench, loaded, networks) if side == "plain" else None
+    plain = _plain_generators(bench, loaded) if side == "plain" else None
     model = StackGAN(loaded, bench.device.type)
     chance = model.chance(range(batch))
     if plain is not None:
@@ -243,18 +228,11 @@ def sampling(
     return lambda: model.render(embedding, Chance(*chance), 2, batch)
 
 
-def _plain_generators(
-    bench: Bench, loaded: LoadedModel, networks: str
-) -> tuple[nn.Module, nn.Module]:
-    a = loaded.architecture
-    if networks == PUBLISHED:
-        pair: tuple[nn.Module, nn.Module] = PlainStage1(a), PlainStage2(a)
-    else:
-        literal = a.model_copy(update={"arithmetic": "literal"})
-        pair = build_stage1(literal), build_stage2(literal)
+def _plain_generators(bench: Bench, loaded: LoadedModel) -> tuple[nn.Module, nn.Module]:
+    a = _literally(loaded.architecture)
+    pair = build_stage1(a), build_stage2(a)
     for mine, theirs in zip(pair, (loaded.stage1, cast(nn.Module, loaded.stage2)), strict=True):
-        state = theirs.state_dict()
-        mine.load_state_dict(plain_weights(state) if networks == PUBLISHED else state)
+        mine.load_state_dict(theirs.state_dict())
         mine.to(bench.device).eval()
     return pair
 

@@ -1,0 +1,1 @@
+"""A trained network made ready for drawing: folded, packed, row by row."""

@@ -1,1 +1,0 @@
-"""Embedding -> condition -> sketch -> picture: the networks, and how settings build them."""

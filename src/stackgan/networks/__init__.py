@@ -1,0 +1,1 @@
+"""What papers build networks from, plainly: layers (the only user of ``fast``), blocks, heads."""
