@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from judging import Panel
 from photographs import Photographs, oxford, pictures, resized, spread, stacked
 from PIL import Image, ImageFilter
-from spectrum import peaks
 from torch import Tensor
 
-from stackgan.evaluation.scores import swd
+from stackgan.evaluation.metrics.spectrum import peaks
+from stackgan.evaluation.metrics.swd import swd
 
 COUNT = 400  # of a row's photographs; all are compared with all held out
 
@@ -51,7 +52,7 @@ def _patterns(pixels: Tensor, known: Tensor) -> dict[str, Any]:
     """Return what needs no network, of as many pictures on both sides."""
     levels = swd(pixels[: len(known)], known, 0)
     return {
-        "spectrum": peaks(pixels, known)["largest"],
+        "spectrum": asdict(peaks(pixels, known).largest),
         "swd": {str(level): one for level, one in levels.items()},
     }
 

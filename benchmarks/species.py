@@ -16,11 +16,12 @@ from pathlib import Path
 import colour_judge
 import numpy as np
 import torch
-from judging import Panel, file_sha256, progress
+from judging import Panel, progress
 from photographs import examples, photographs
 from torch import Tensor
 
 from stackgan.data.examples import Example
+from stackgan.files import file_sha256
 
 NETWORK = "mobilenetv2"
 RIDGE = 1000.0  # of standardised features; from 100 to 10,000 the ceiling moves by two points

@@ -16,7 +16,7 @@ from stackgan.config import StageSettings, load_settings, validate_settings
 from stackgan.data.examples import Example
 from stackgan.devices import choose_device
 from stackgan.errors import InputError, RunFailed
-from stackgan.evaluation.report import sentences
+from stackgan.evaluation.protocol import sentences
 from stackgan.files import write_json
 from stackgan.memory import is_out_of_memory
 from stackgan.pipeline import StackGAN

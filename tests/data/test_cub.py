@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from stackgan.data import Example, read_examples
-from stackgan.data.check import report
-from stackgan.data.cub import TEST_CLASSES
+from stackgan.data.check import remarks, report
+from stackgan.data.cub import TEST_CLASSES, read
+from stackgan.data.readers import read_conditioned
 from stackgan.errors import DataError, InputError
 
 NAMES = [
@@ -252,6 +253,101 @@ def test_an_empty_split_is_told(birds):
     write_lists(birds, TRAIN, [])
     with pytest.raises(DataError, match="no captioned photograph for the split 'test'"):
         read_examples("cub", birds, "test")
+
+
+PARTS = "1 beak\n2 left eye\n7 right eye\n"
+PLACES = "1 1 5.5 6.0 1\n1 7 30.0 8.25 1\n1 2 0.0 0.0 0\n3 2 20.0 10.0 1\n4 1 2 3 1\n2 1 4 5 1\n"
+
+
+@pytest.fixture
+def parts(birds) -> Path:
+    """The folder of the parts: of photograph 1 all three are told, of the others one."""
+    folder = birds / "CUB_200_2011" / "parts"
+    folder.mkdir()
+    (folder / "parts.txt").write_text(PARTS)
+    (folder / "part_locs.txt").write_text(PLACES)
+    return folder
+
+
+def test_key_points_are_each_photographs_own_in_the_order_of_the_parts(birds, parts):
+    train = read_conditioned("cub", birds, "train", ("box", "points"))
+    found = {example.captions[0]: example.points for example in train}
+    assert set(found) == {"bird 1", "bird 2", "bird 4"}
+    points = found["bird 1"]
+    assert points.names == ("beak", "left eye", "right eye")
+    assert (points.x, points.y) == ((5.5, 0.0, 30.0), (6.0, 0.0, 8.25))
+    assert points.visible == (True, False, True)
+    assert found["bird 4"].visible == (True, False, False)
+    test = read_conditioned("cub", birds, "test", ("points",))
+    assert test[0].points.visible == (False, True, False)
+    assert test[0].box == read_examples("cub", birds, "test")[0].box
+
+
+def test_who_asks_for_no_key_points_does_not_read_them(birds, parts):
+    (parts / "part_locs.txt").write_text("nothing of use")
+    assert all(example.points is None for example in read_examples("cub", birds, "all"))
+    assert all(each.points is None for each in read_conditioned("cub", birds, "all", ("box",)))
+    with pytest.raises(DataError, match=r"part_locs\.txt line 1 is 'nothing of use'"):
+        read_conditioned("cub", birds, "all", ("points",))
+    with pytest.raises(InputError, match="no option 'conditions'"):
+        read_examples("cub", birds, conditions="points")
+
+
+@pytest.mark.parametrize("gone", ["part_locs.txt", ""])
+def test_without_the_parts_there_are_no_key_points_and_no_fault(birds, parts, gone):
+    (parts / gone).rename(birds / "elsewhere")
+    assert all(example.points is None for example in read(birds, "all", conditions=("points",)))
+    assert report("cub", birds) == (4, [])
+    assert remarks("cub", birds) == []
+    with pytest.raises(InputError, match=r"^cub in .* has no key points, which are asked for"):
+        read_conditioned("cub", birds, "all", ("points",))
+
+
+def test_places_without_the_parts_names_are_told(birds, parts):
+    (parts / "parts.txt").unlink()
+    assert told(report("cub", birds)) == [
+        ("parts.txt", "is missing; part_locs.txt names parts by its numbers")
+    ]
+
+
+def test_each_line_of_the_parts_that_cannot_be_used_is_found(birds, parts):
+    (parts / "parts.txt").write_text(PARTS + "8\n7 tail\n9 beak\n")
+    wrong = ["1 3 5 6 1", "1 1 5 6", "1 1 five 6 1", "1 1 nan 6 1", "1 1 5 6 2", "1 1 5 6 1 1"]
+    (parts / "part_locs.txt").write_text(PLACES + "\n".join(wrong))
+    found = told(report("cub", birds))
+    expected = "expected a photograph's number, a part's of parts.txt, x, y and 1 or 0"
+    assert found == [
+        ("part_locs.txt", f"line {line} is {text!r}; {expected}")
+        for line, text in sorted(enumerate(wrong, start=7), key=lambda each: str(each[0]))
+    ] + [
+        (
+            "parts.txt",
+            f"line {line} is {text!r}; expected a number and the name of a part, each once",
+        )
+        for line, text in ((4, "8"), (5, "7 tail"), (6, "9 beak"))
+    ]
+
+
+def test_key_points_of_another_copy_are_told_by_a_check(birds, parts):
+    (parts / "part_locs.txt").write_text(PLACES + "1 1 500 6 1\n1 7 300 8.25 1\n")
+    found = report("cub", birds)
+    assert found.usable == 3
+    assert told(found) == [
+        (
+            "Laysan_Albatross_0002_1027.jpg",
+            "is 40x30 pixels and 2 of its 2 visible key points lie outside; key points are in "
+            "pixels of the original photographs",
+        )
+    ]
+
+
+def test_a_check_says_how_many_photographs_have_no_key_points(birds, parts, command_line):
+    assert remarks("cub", birds) == []
+    (parts / "part_locs.txt").write_text(PLACES.replace("4 1 2 3 1\n", ""))
+    checked = command_line("data", "check", "cub", "--root", birds)
+    assert checked.code == 0
+    assert "parts/part_locs.txt tells key points of 3 of the 4 photographs of images" in checked.out
+    assert f"{NAMES[3]}.jpg has none" in checked.out
 
 
 def test_check_and_prepare_from_the_command_line(birds, command_line):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from PIL import Image, ImageFilter
 
 from stackgan.data import read_examples
 from stackgan.data.check import report
-from stackgan.data.shapes import COLOURS, SHAPES, coverage
+from stackgan.data.readers import read_conditioned
+from stackgan.data.shapes import COLOURS, PARTS, SHAPES, coverage, extent, parts
 from stackgan.data.toy import PLACES, SIZES, draw, draw_one, held_out, judge
 from stackgan.errors import DataError, InputError
 
@@ -161,6 +163,70 @@ def test_sizes_and_places_in_the_metadata_are_those_of_the_picture(drawn):
         right, down = PLACES[line["place"]][0]
         assert abs((columns.min() + columns.max() + 1) / 2 - 32 - right) < 2.5
         assert abs((rows.min() + rows.max() + 1) / 2 - 32 - down) < 4.5
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_a_shapes_box_and_points_lie_where_it_ends(shape):
+    left, top, width, height = extent(shape)
+    mask = coverage(shape, (32.0, 32.0), 28.0, 16) > 0
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    told = 32 + 28 * np.array([left, top, left + width, top + height])
+    assert np.abs(told - found).max() <= 1  # the last pixel may be covered by a sliver
+
+    def inside(x, y):
+        return bool(SHAPES[shape](np.float64(x), np.float64(y)))
+
+    points = dict(zip(PARTS, parts(shape), strict=True))
+    assert points.pop("centre") == (0, 0, True)
+    for name, (x, y, visible) in points.items():
+        if visible:
+            assert inside(0.999 * x, 0.999 * y), name
+            assert not inside(1.001 * x, 1.001 * y), name
+        assert visible or (x, y) == (0, 0)
+        mirrored = name.replace("left", "L").replace("right", "left")
+        assert points[mirrored.replace("L", "right")] == (-x, y, visible)
+    corners = [name for name, point in points.items() if "corner" in name and point[2]]
+    assert len(corners) == {"square": 4, "triangle": 2}.get(shape, 0)
+    assert all(abs(points[name][0]) == left + width for name in corners)
+
+
+def test_boxes_and_points_are_those_of_the_picture(drawn):
+    examples = read_conditioned("toy", drawn, "all", ("box", "points"))
+    assert len(examples) == COUNT
+    for example in examples:
+        picture = np.asarray(Image.open(example.image), dtype=float)
+        shape = np.ptp(picture, axis=2) > 60
+        if example.class_name.startswith("white"):
+            shape = picture.min(axis=2) > 160
+        rows, columns = np.nonzero(shape)
+        left, top, width, height = example.box
+        seen = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert np.abs(np.array([left, top, left + width, top + height]) - seen).max() < 1.2
+        x, y = example.points.x, example.points.y
+        assert x[0] == pytest.approx(left + width / 2)
+        assert (y[1], y[2]) == pytest.approx((top, top + height))
+
+
+def test_who_asks_for_no_box_gets_none(drawn):
+    plain, told = read_examples("toy", drawn), read_conditioned("toy", drawn, "train", ("box",))
+    assert all(example.box is None and example.points is None for example in plain)
+    assert [replace(example, box=None, points=None) for example in told] == plain
+
+
+def test_a_set_drawn_before_boxes_were_kept_is_drawn_again(tmp_path):
+    draw(tmp_path / "set", 1, 40)
+    before = files(tmp_path / "set")
+    table = tmp_path / "set" / "metadata.jsonl"
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows:
+        del row["radius"]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(read_examples("toy", tmp_path / "set", "all")) == 40
+    with pytest.raises(DataError, match=r"by an older version; `stackgan data toy --root .*/set`"):
+        read_conditioned("toy", tmp_path / "set", "all", ("points",))
+    draw(tmp_path / "set", 1, 40)
+    assert files(tmp_path / "set") == before
 
 
 def test_it_is_a_folder_data_set_without_faults(drawn):

@@ -6,19 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from stackgan import StackGAN, __version__
 from stackgan.data import read_examples
 from stackgan.errors import InputError
-from stackgan.evaluation.report import (
-    check_metrics,
-    evaluate,
-    read_pixels,
-    sentences,
-    spread,
-)
+from stackgan.evaluation.protocol import read_pixels
+from stackgan.evaluation.report import check_metrics, evaluate
 from stackgan.hub import write_truncation
 from stackgan.networks import features
 
@@ -64,6 +58,7 @@ def test_the_protocol_travels_with_the_scores(model, examples):
     assert protocol["captions sha256"] == hashlib.sha256(captions.encode()).hexdigest()
     assert "SWD 64" in report.as_text()
     assert report.as_json()["scores"]["SWD"]["value"] == report.scores["SWD"].value
+    assert all(score.protocol == protocol for score in report.scores.values())
 
 
 def test_scores_are_taken_without_the_model_s_truncation(tiny_model, examples, tmp_path):
@@ -112,7 +107,10 @@ def test_network_scores_are_named_after_their_extractor(model, examples, monkeyp
     )
     assert list(report.scores) == ["KID(EffLite0)", "FD(EffLite0)", "nearest other picture"]
     assert report.protocol["N"] == 4
-    assert "efficientnet-lite0, sha256 57934424" in report.protocol["extractor"]
+    extractor = report.protocol["extractor"]
+    assert extractor.startswith("efficientnet-lite0, sha256 57934424")
+    reads = "pixels to 224 px by Pillow's bicubic, (pixel - 127) / 128, mean over height and width"
+    assert extractor.endswith(f", {reads}")
     assert seen[-1] == (12, 12)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -140,32 +138,13 @@ def test_too_few_examples_are_refused_whatever_is_asked(model, examples, count):
             evaluate(model, examples, ["kid"], asked)
 
 
-def test_examples_are_taken_evenly(examples):
-    assert [example.image.stem for example in spread(examples, 4)] == ["0", "2", "5", "7"]
-    assert spread(examples, None) == examples
-    with pytest.raises(InputError, match="from 4 to 8"):
-        spread(examples, 3)
-    with pytest.raises(InputError, match="asked for 9"):
-        spread(examples, 9)
-
-
-def test_more_pictures_than_examples_go_round_all_captions(examples):
-    first, second = CAPTIONS * 2, ["another sentence"] * 8
-    assert sentences(examples, 20) == (first + second + first)[:20]
-    assert sentences(examples, 6, copies=4) == [CAPTIONS[0]] * 4 + [CAPTIONS[1]] * 2
-    with pytest.raises(InputError, match="copies is 0"):
-        sentences(examples, 4, copies=0)
-
-
 def test_every_picture_asked_for_is_drawn_and_counted(model, examples, monkeypatch):
     drawn = {}
 
-    class Network(features.EfficientNetLite):
+    class Network:
         """A network of one projection, so that no weights are needed."""
 
-        def __init__(self):
-            torch.nn.Module.__init__(self)
-            self.name, self.sha256, self.input_px = "tiny", "0", 8
+        name, sha256, input_px, dim, reads = "tiny", "0" * 64, 8, 1280, "pixels as they are"
 
         def features(self, pixels, progress=None):
             drawn.setdefault("counts", []).append(len(pixels))
@@ -173,6 +152,8 @@ def test_every_picture_asked_for_is_drawn_and_counted(model, examples, monkeypat
 
     report = evaluate(model, examples, ["kid"], 19, copies=2, stage=1, network=Network())
     assert drawn["counts"] == [19, 8]
+    assert list(report.scores) == ["KID(tiny)", "nearest other picture"]
+    assert report.protocol["extractor"] == f"tiny, sha256 {'0' * 64}, pixels as they are"
     assert report.protocol["N"] == 19 and report.protocol["photographs"] == 8
     assert "2 in a row" in report.protocol["captions"]
     with pytest.raises(InputError, match="--metrics kid,fd"):
@@ -185,13 +166,6 @@ def test_unknown_metrics_are_named_with_the_nearest():
         check_metrics(["kidd"])
     with pytest.raises(InputError, match="no metric"):
         check_metrics([])
-
-
-def test_photographs_are_fitted_as_for_training(examples):
-    cropped, squeezed = read_pixels(examples, 32), read_pixels(examples, 32, "squeeze")
-    assert cropped.shape == squeezed.shape == (8, 3, 32, 32)
-    assert cropped.dtype == torch.uint8
-    assert not torch.equal(cropped, squeezed)
 
 
 def test_the_verb_answers_and_writes_its_report(command_line, tiny_model, photographs, tmp_path):

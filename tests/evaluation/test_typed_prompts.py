@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from stackgan import InputError, StackGAN
 
@@ -229,18 +230,19 @@ def test_a_sheet_has_a_row_for_each_caption(typed, tmp_path):
         assert len(set(image.crop((0, 0, typed.LABEL_PX, 90)).convert("L").tobytes())) > 2
 
 
-JUDGES = """
-import torch
-class Net:
-    def features(self, pixels):
-        return pixels.float().mean((2, 3)), None
-def load(name, folder):
-    return Net()
-"""
+class MeanColour(torch.nn.Module):
+    """Features that tell plain colours apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, levels):
+        return levels.mean((2, 3)) * self.scale
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path, benchmark, monkeypatch):
     """Twelve photographs of two classes in Oxford-102's folder, and a folder of judges."""
     root = tmp_path / "data" / "oxford102"
     for name, colour in (("class_00054", YELLOW), ("class_00074", RED)):
@@ -257,8 +259,9 @@ def folders(tmp_path):
     (root / "testclasses.txt").write_text("class_00074\n")
     judges = tmp_path / "judges"
     judges.mkdir()
-    (judges / "judges.py").write_text(JUDGES)
-    (judges / "mobilenetv2.safetensors").write_bytes(b"weights")
+    save_file({"scale": torch.ones(())}, judges / "mobilenetv2.safetensors")
+    networks = benchmark("judge_networks")
+    monkeypatch.setitem(networks.NETWORKS, "mobilenetv2", networks.Judge(MeanColour, 8))
     return tmp_path
 
 

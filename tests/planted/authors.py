@@ -161,8 +161,8 @@ _DATA = [
         "test_a_collision_moves_on_by_100_to_199",
     ),
     _batches(
-        "pixels = self._augmented(np.where(",
-        "pixels = self._augmented(chosen + 0 * np.where(",
+        "np.where(same, further, others), *self._crops",
+        "chosen, *self._crops",
         "a wrong image is another's",
         "test_a_wrong_image_is_another_example_s_beside_this_one_s_caption",
     ),

@@ -5,13 +5,18 @@ from __future__ import annotations
 from planted.defect import Defect
 
 _TESTS = "tests/evaluation/test_pictures_benchmark.py"
-_WAVE = "test_a_wave_is_found_with_its_period_direction_and_power"
-_LINE = "test_precision_and_recall_of_points_on_a_line"
 _SOME = "test_a_few_pictures_are_some_of_the_many"
 
 
 def _of(file: str, old: str, new: str, claim: str, *names: str) -> Defect:
     return Defect(f"benchmarks/{file}.py", old, new, claim, tuple(f"{_TESTS}::{n}" for n in names))
+
+
+def _judges(old: str, new: str, claim: str, *names: str) -> Defect:
+    tests = "tests/evaluation/test_judge_networks.py"
+    return Defect(
+        "benchmarks/judge_networks.py", old, new, claim, tuple(f"{tests}::{n}" for n in names)
+    )
 
 
 def _typed(file: str, old: str, new: str, claim: str, *names: str) -> Defect:
@@ -50,23 +55,13 @@ DEFECTS = [
            "the best of several are a call's", "test_the_best_of_several_may_be_asked_for"),
     _typed("typed_prompts", "read.unknown or still", "still",
            "unknown words count as said", "test_what_the_model_says_of_a_caption_is_read"),
-    _of("spectrum", "ratio = mine / theirs.clamp_min(1e-9)", "ratio = theirs / mine",
-        "a peak is of the pictures over the photographs", _WAVE),
-    _of("spectrum", "math.atan2(down, across)", "math.atan2(across, down)",
-        "0 degrees is a pattern from left to right", _WAVE),
-    _of("spectrum", "rfft2((windows - mean) * window)", "rfft2(windows - mean)",
-        "borders cast no cross", _WAVE),
-    _of("spectrum", ".abs().double().square()", ".abs().double()", "power, not amplitude",
-        "test_twice_the_deviation_is_four_times_the_power_in_every_ring"),
-    _of("spectrum", "counted = theirs >= noise", "counted = theirs >= 0",
-        "where the photographs have next to nothing does not count",
-        "test_what_photographs_have_next_to_nothing_of_does_not_count"),
-    _of("judging", "(apart <= _radius(theirs, neighbours)[None, :])",
-        "(apart <= _radius(mine, neighbours)[:, None])",
-        "precision is of the reference's neighbourhoods", _LINE),
-    _of("judging", "NEIGHBOURS = 3", "NEIGHBOURS = 2", "the third neighbour", _LINE),
-    _of("judging", "apart.fill_diagonal_(torch.inf)", "apart.fill_diagonal_(0)",
-        "a picture is no neighbour of itself", _LINE),
+    _judges("self.conv1(images.flip(1))", "self.conv1(images)", "SqueezeNet reads blue first",
+            "test_squeezenet_reads_blue_first_less_its_mean"),
+    _judges("(123.0, 117.0, 104.0)", "(104.0, 117.0, 123.0)",
+            "the mean is red's, green's and blue's",
+            "test_squeezenet_reads_blue_first_less_its_mean"),
+    _judges("channels = 8 * squeezed", "channels = 9 * squeezed", "SqueezeNet is the published one",
+            "test_judges_have_the_published_number_of_weights"),
     _of("photographs", "left, top = (image.width - side) // 2, (image.height - side) // 2",
         "left, top = 0, 0", "the square is the photograph's middle",
         "test_a_photograph_becomes_the_square_of_its_middle"),

@@ -59,8 +59,8 @@ DEFECTS = [
         _MIRRORED,
     ),
     _batches(
-        "self.flip and flipped[place]",
-        "flipped[place]",
+        "return offsets, flipped & self.flip",
+        "return offsets, flipped",
         "flips can be turned off",
         _CROPPED,
     ),

@@ -18,7 +18,7 @@ _config = of("config.py", _TOLD)
 _devices = of("pipeline.py", _TOLD)
 _devices = of("devices.py", _TOLD)
 _arguments = of("arguments.py", _KEPT)
-_report = of("evaluation/report.py", _TOLD)
+_protocol = of("evaluation/protocol.py", _TOLD)
 _encoder = of("cli/encoder.py", "tests/cli/test_encoder_verb.py")
 _preset = of("presets/authors-pt.toml", "tests/training/test_authors_pt.py")
 _train = of("cli/train.py", _NEW)
@@ -97,8 +97,8 @@ DEFECTS = [
              "test_a_card_that_is_not_there_is_said_with_those_that_are"),
     _devices('kind == "cuda" and re.fullmatch', "re.fullmatch", "a processor has no number",
              "test_devices_that_are_none_are_told_from_those_that_are_missing"),
-    _report("* min(copies, count - place)", "* copies", "copies end with the pictures",
-            "test_more_copies_than_pictures_are_so_many_pictures"),
+    _protocol("* min(copies, count - place)", "* copies", "copies end with the pictures",
+              "test_more_copies_than_pictures_are_so_many_pictures"),
     _encoder("        batch=batch,\n", "", "the batch asked for is trained with",
              "test_train_takes_the_batch_and_the_rate"),
     _encoder("        learning_rate=learning_rate,\n", "", "the rate asked for is trained with",

@@ -21,8 +21,10 @@ _oxford102 = of("data/oxford102.py", "tests/test_plain_text.py")
 _recognise = of("legacy/recognise.py", "tests/legacy/test_recognise.py")
 _importing = of("legacy/importing.py", "tests/legacy/test_recognise.py")
 _pth = of("legacy/pth.py", "tests/legacy/test_recognise.py")
-_scores = of("evaluation/scores.py", "tests/evaluation/test_scores.py")
+_sides = of("evaluation/metrics/sides.py", "tests/evaluation/metrics/test_sides.py")
+_swd = of("evaluation/metrics/swd.py", "tests/evaluation/metrics/test_swd.py")
 _report = of("evaluation/report.py", "tests/evaluation/test_report.py")
+_drawn = of("evaluation/protocol.py", "tests/evaluation/test_report.py")
 
 _HELD_OUT = "test_what_lies_in_a_test_folder_is_never_trained_on"
 _COLUMN = "test_a_column_decides_before_the_folders_which_decide_where_it_is_empty"
@@ -332,25 +334,25 @@ DEFECTS = [
         "test_any_bytes_are_named_in_a_short_phrase_or_left_to_the_readers",
     ),
     _pth('return "a tensor alone"', "pass", "a tensor is called one", _IN_WORDS),
-    _scores(
+    _sides(
         "<= 1e-6 * float(side.abs().max())",
         "< 0",
         "a side without spread is refused",
         "test_a_side_without_spread_is_refused",
     ),
-    _scores(
+    _sides(
         "<= 1e-6 * float(side.abs().max())",
         "== 0",
         "rounding is no spread",
         "test_a_side_without_spread_is_refused",
     ),
-    _scores(
+    _swd(
         "if float(deviation.min()) < LEAST_DEVIATION:",
         "if False:",
         "flat photographs are refused",
         "test_swd_of_photographs_without_deviation_is_refused",
     ),
-    _scores(
+    _swd(
         "    if not len(reference):\n",
         "    if False:\n",
         "SWD of nothing is refused",
@@ -362,7 +364,7 @@ DEFECTS = [
         "a model that draws one picture is not scored by KID",
         "test_sides_that_are_all_alike_are_refused",
     ),
-    _report(
+    _drawn(
         "    if len(examples) < LEAST_PICTURES:\n",
         "    if False:\n",
         "too few examples are said to be so",

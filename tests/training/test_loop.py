@@ -7,10 +7,12 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, StageSettings
 from stackgan.data.batches import Batches
+from stackgan.data.conditions import Conditions
 from stackgan.networks.initialise import initialise
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1
+from stackgan.training import loop
 from stackgan.training.loop import Tally, run_steps, step_random
-from stackgan.training.steps import Stage, make_stage
+from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 TINY = Architecture(
     embedding_dim=4,
@@ -55,6 +57,25 @@ def test_a_steps_batch_and_chance_are_functions_of_its_place_alone(
         random = step_random(7, number, step)
         assert torch.equal(noise, torch.randn(2, 5, generator=random))
         assert torch.equal(eps, torch.randn(2, 3, generator=random))
+
+
+def test_a_step_is_given_the_conditions_of_its_batch(
+    stage: Stage, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[StepBatch] = []
+
+    def step(stage: Stage, batch: StepBatch, random: torch.Generator) -> dict[str, torch.Tensor]:
+        given.append(batch)
+        return train_step(stage, batch, random)
+
+    monkeypatch.setattr(loop, "train_step", step)
+    first = next(run_steps(stage, batches, 7, 1))
+    boxes = np.random.default_rng(1).uniform(0.1, 0.4, (8, 4))
+    batches.conditions, stage.step = Conditions(boxes), 1
+    next(run_steps(stage, batches, 7, 1))
+    assert given[0].conditions == {} and first
+    expected = batches.batch(0, 1).conditions["box"]
+    assert expected.all() and torch.equal(given[1].conditions["box"], expected)
 
 
 def test_seed_stage_and_step_each_give_a_stream_of_their_own() -> None:

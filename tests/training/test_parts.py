@@ -12,6 +12,7 @@ from stackgan.config import Architecture, StageSettings, validate_settings
 from stackgan.errors import InputError
 from stackgan.networks.initialise import initialise
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.training.parts import split
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 TINY = Architecture(
@@ -60,6 +61,20 @@ def batch(number: int, same: bool) -> StepBatch:
     if same:
         pixels, embedding, wrong = (torch.cat([x[:2], x[:2]]) for x in (pixels, embedding, wrong))
     return StepBatch(pixels, embedding, wrong)
+
+
+def test_every_part_has_its_own_examples_conditions() -> None:
+    box, points = numbers(4, 4, seed=1), numbers(4, 15, 3, seed=2)
+    whole = batch(1, False)._replace(conditions={"box": box, "points": points})
+    assert split(whole, 1) == [whole]
+    for count in (2, 4):
+        parts = split(whole, count)
+        assert [set(part.conditions) for part in parts] == [{"box", "points"}] * count
+        for name, each in (("box", box), ("points", points)):
+            assert torch.equal(torch.cat([part.conditions[name] for part in parts]), each)
+            assert [len(part.conditions[name]) for part in parts] == [4 // count] * count
+        assert torch.equal(torch.cat([part.pixels for part in parts]), whole.pixels)
+    assert [part.conditions for part in split(batch(1, False), 2)] == [{}, {}]
 
 
 def drawing() -> tuple[Callable[[int, int], Tensor], list[tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from stackgan.config import Settings
+from stackgan.config import Settings, StageSettings
 from stackgan.data import Example
+from stackgan.data.examples import KeyPoints
+from stackgan.data.readers import read_conditioned
+from stackgan.data.toy import draw
 from stackgan.errors import InputError
 from stackgan.text.precomputed import Precomputed
 from stackgan.text.wordings import COUNT, content, known_words, wordings_of
-from stackgan.training.prepare import embed_examples
+from stackgan.training.inputs import difference, read_inputs
+from stackgan.training.plan import Plan
+from stackgan.training.prepare import embed_examples, stage_batches
 
 CAPTIONS = [
     ("this flower has pink petals", "a pink flower with a green stem"),
@@ -73,3 +79,40 @@ def test_embeddings_from_a_file_have_no_wordings_and_it_is_said() -> None:
     assert embed_examples(encoder, EXAMPLES, Settings())[2] is None
     with pytest.raises(InputError, match=r"mine holds embeddings of captions, .* wordings_share=0"):
         embed_examples(encoder, EXAMPLES, Settings(wordings_share=0.1))
+
+
+def test_a_stages_batches_tell_what_is_asked_for_over_the_same_cache(tmp_path: Path) -> None:
+    draw(tmp_path / "toy", 0, 40)
+    examples = read_conditioned("toy", tmp_path / "toy", "train", ("box", "points"))
+    settings = Settings(fit="squeeze", seed=4, stage1=StageSettings(batch_size=4))
+    embeddings, rows, typed = embed_examples(Counted(), examples, settings)
+
+    def made(*names: str, of: list[Example] = examples):
+        told = of, embeddings, rows, typed, lambda *_: None, names, "toy"
+        return stage_batches(tmp_path / "cache", settings, 1, *told)
+
+    plain = made(of=[replace(each, box=None, points=None) for each in examples]).batch(0, 0)
+    there = sorted((tmp_path / "cache").iterdir())
+    asked = made("box", "points").batch(0, 0)
+    assert sorted((tmp_path / "cache").iterdir()) == there
+    assert plain.conditions == {} and torch.equal(plain.pixels, asked.pixels)
+    assert asked.conditions["box"].shape == (len(asked.pixels), 4)
+    assert asked.conditions["points"].shape == (len(asked.pixels), 9, 3)
+    with pytest.raises(InputError, match="toy has no boxes, which are asked for"):
+        made("box", of=[replace(each, box=None) for each in examples])
+
+
+def test_key_points_count_among_what_a_run_read_where_it_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    plan = Plan("cub", str(tmp_path), Settings())
+
+    def read(*names: str, x: float | None) -> object:
+        points = None if x is None else KeyPoints(("beak",), (x,), (2.0,), (True,))
+        return read_inputs(
+            plan, [Example(tmp_path / "a.jpg", ("a bird",), points=points)], None, (), names
+        )
+
+    assert read(x=1.0) == read(x=2.0) == read(x=None) == read("box", x=1.0)
+    assert read("points", x=1.0) == read("points", x=1.0)
+    found = difference(read("points", x=1.0), read("points", x=2.0), plan)
+    assert "class, box or key points of 1 photograph (a.jpg) differ" in str(found)

@@ -139,7 +139,7 @@ def to_test(root: Path) -> None:
         (rename, "1 photograph more (00.png), 1 photograph fewer (0.png)"),
         (caption, "the captions of 1 photograph (5.png) differ"),
         (more_captions, "the captions of 1 photograph (0.png) differ"),
-        (reclass, "class or box of 1 photograph (0.png) differ"),
+        (reclass, "class, box or key points of 1 photograph (0.png) differ"),
         (repaint, "the files of 1 photograph (2.png) differ in size"),
         (to_test, "1 photograph fewer (0.png)"),
     ],
@@ -154,6 +154,19 @@ def test_other_data_under_the_same_root_is_refused_by_what_differs(
     assert named in said and str(copy / "photos") in said and said.count("\n") == 1
     after = {path: path.read_bytes() for path in (copy / "run").rglob("*") if path.is_file()}
     assert before == after
+
+
+def test_a_dry_run_of_a_run_that_goes_on_refuses_the_same(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go_on = ["train", "--run", str(copy / "run"), "--resume", "--dry-run", "--json"]
+    assert stackgan(go_on) == 0
+    before = {path: path.read_bytes() for path in (copy / "run").rglob("*") if path.is_file()}
+    caption(copy / "photos")
+    capsys.readouterr()
+    assert stackgan(go_on) == 2
+    assert "the captions of 1 photograph (5.png) differ" in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in (copy / "run").rglob("*") if p.is_file()}
 
 
 def test_another_encoder_at_the_same_place_is_refused(copy: Path) -> None:

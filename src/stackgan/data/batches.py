@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stackgan.data.conditions import Conditions, Crops
 from stackgan.errors import InputError
 from stackgan.tensors import Embedding, Pixels
 
@@ -37,6 +39,8 @@ class Batch(NamedTuple):
     indices: torch.Tensor  # int64 [B], places of the examples
     wrong_pixels: Pixels | None = None  # of other examples, where they make the wrong pairs
     labels: torch.Tensor | None = None  # int64 [B], the examples' classes by number
+    conditions: Mapping[str, torch.Tensor] = MappingProxyType({})
+    """What was asked for, by name: of ``pixels`` as they are here, see ``Conditions.of``."""
 
 
 class Typed(NamedTuple):
@@ -69,6 +73,8 @@ class Batches:
     embeddings are then the own ones. ``captions_per_image`` averages the embeddings of so many
     different captions of an example (TF: 4), of all where it has fewer. ``typed`` puts wordings
     in place of captions, own and wrong ones; one that fits an example is never its wrong one.
+    ``conditions`` adds boxes and key points, which go where a batch's crops and flips put them;
+    what else is drawn does not depend on it.
 
     Paper: section 3.3, "matching-aware" pairs: real images with mismatched text embeddings.
     """
@@ -87,12 +93,13 @@ class Batches:
         wrong_pair: WrongPair = "caption",
         captions_per_image: int = 1,
         typed: Typed | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         """Raise :class:`InputError` where no batch, or no wrong partner, can be drawn."""
         self.pixels, self.embeddings = pixels, embeddings
         self.batch_size, self.image_px, self.seed, self.flip = batch_size, image_px, seed, flip
         self.wrong_pair, self.captions_per_image = wrong_pair, captions_per_image
-        self.typed = typed
+        self.typed, self.conditions = typed, conditions
         self.shift_px = image_px // 16 if shift_px is None else shift_px
         self._check(caption_rows, classes)
         named = {name for name in classes if name is not None}
@@ -130,7 +137,8 @@ class Batches:
         start = index * self.batch_size
         chosen = self._epoch_order(epoch)[start : start + self.batch_size]
         random = self._random(_DRAW, epoch, index)
-        pixels = self._augmented(chosen, random)
+        offsets, flipped = self._crops(len(chosen), random)
+        pixels = self._cropped(chosen, offsets, flipped)
         embedding, wrong = self._embeddings(chosen, random)
         return Batch(
             torch.from_numpy(pixels).permute(0, 3, 1, 2),  # [B, H, W, 3] -> [B, 3, H, W], a view
@@ -139,6 +147,7 @@ class Batches:
             torch.from_numpy(chosen.copy()),
             self._wrong_pixels(chosen, random) if self.wrong_pair == "image" else None,
             torch.from_numpy(self._groups[chosen].astype(np.int64)),
+            self._conditions(chosen, offsets, flipped),
         )
 
     def _embeddings(
@@ -172,7 +181,7 @@ class Batches:
         others = random.integers(0, len(self.pixels), size=len(chosen))
         further = (others + random.integers(100, 200)) % len(self.pixels)
         same = self._groups[others] == self._groups[chosen]
-        pixels = self._augmented(np.where(same, further, others), random)
+        pixels = self._cropped(np.where(same, further, others), *self._crops(len(chosen), random))
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _random(self, stream: int, *place: int) -> np.random.Generator:
@@ -185,22 +194,46 @@ class Batches:
             self._order = (epoch, order)
         return self._order[1]
 
-    def _augmented(
-        self, chosen: NDArray[np.int64], random: np.random.Generator
+    def _crops(
+        self, count: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where crops begin, (top, left) [B, 2] in stored pixels, and which are then mirrored."""
+        spare = self.pixels.shape[1] - self.image_px
+        low, high = (0, spare) if spare else (-self.shift_px, self.shift_px)
+        offsets = random.integers(low, high + 1, size=(count, 2))
+        flipped = random.random(count) < 0.5
+        return offsets, flipped & self.flip
+
+    def _cropped(
+        self,
+        chosen: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        flipped: NDArray[np.bool_],
     ) -> NDArray[np.uint8]:
         """Crop or shift, and flip: [B, H, W, 3]. Each is a choice of rows and of columns."""
-        size, spare = self.image_px, self.pixels.shape[1] - self.image_px
-        low, high = (0, spare) if spare else (-self.shift_px, self.shift_px)
-        offsets = random.integers(low, high + 1, size=(len(chosen), 2))
-        flipped = random.random(len(chosen)) < 0.5
+        size = self.image_px
         out = np.empty((len(chosen), size, size, 3), dtype=np.uint8)
         for place, example in enumerate(chosen):
             top, left = offsets[place].tolist()
             out[place] = _moved(self.pixels[example], top, left, size)
-            if self.flip and flipped[place]:  # torch's flip takes a tenth of numpy's time
+            if flipped[place]:  # torch's flip takes a tenth of numpy's time
                 picture = torch.from_numpy(out[place])
                 picture.copy_(picture.flip(1))
         return out
+
+    def _conditions(
+        self,
+        chosen: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        flipped: NDArray[np.bool_],
+    ) -> Mapping[str, torch.Tensor]:
+        """What was asked for, where the same crops and flips put it."""
+        if self.conditions is None:
+            return MappingProxyType({})
+        sides = np.full_like(offsets, self.image_px)
+        windows = np.concatenate([offsets[:, ::-1], sides], axis=1) / self.pixels.shape[1]
+        told = self.conditions.of(chosen, Crops(windows, flipped))
+        return {name: torch.from_numpy(each) for name, each in told.items()}
 
     def _caption_of(
         self, examples: NDArray[np.int64], random: np.random.Generator
@@ -298,6 +331,11 @@ class Batches:
             raise InputError(
                 f"there are {count} images, {len(caption_rows)} lists of captions and "
                 f"{len(classes)} classes; expected one of each for every example"
+            )
+        if self.conditions is not None and len(self.conditions) != count:
+            raise InputError(
+                f"there are {count} images and conditions of {len(self.conditions)} examples; "
+                "expected the same examples"
             )
         if self.batch_size < 1 or count < self.batch_size:
             raise InputError(

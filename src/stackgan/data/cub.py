@@ -1,7 +1,8 @@
 """CUB-200-2011 birds with the captions of Reed et al.: the usual folders, as a list of examples.
 
 ``CUB_200_2011/`` as Caltech publishes it (``images/``, ``images.txt``, ``bounding_boxes.txt``);
-beside it or in it ``text/`` or ``text_c10/`` with ``CLASS/IMAGE.txt``, a caption a line. The split
+beside it or in it ``text/`` or ``text_c10/`` with ``CLASS/IMAGE.txt``, a caption a line; where it
+is there, ``parts/`` with the key points of each bird (:mod:`stackgan.data.cub_parts`). The split
 is by class: ``train/filenames.pickle`` and ``test/filenames.pickle``, or ``trainvalclasses.txt``
 and ``testclasses.txt``, or, where none of these is there, the numbers of the published test
 classes, which are in this file.
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stackgan.data.crop import Box, box_problem
+from stackgan.data.cub_parts import PLACES, read_points
 from stackgan.data.examples import (
     Example,
     Fault,
+    KeyPoints,
     Progress,
     Split,
     check_root,
@@ -28,6 +31,7 @@ from stackgan.data.examples import (
     read_lines,
     readable,
 )
+from stackgan.data.geometry import points_problem
 from stackgan.data.images import image_faults, upright_size
 from stackgan.data.missing import check_missing, missing_faults, on_disk, require
 from stackgan.errors import DataError
@@ -53,6 +57,7 @@ class _Birds:
     images: Path
     texts: Path
     boxes: dict[str, Box]
+    points: dict[str, KeyPoints]
     splits: dict[str, str]  # name -> train or test
     listed: list[str]  # every name of images.txt
     named_by: str  # the file whose list says which photographs there are
@@ -62,17 +67,23 @@ class _Birds:
         return self.texts / f"{name.removesuffix('.jpg')}.txt"
 
 
-def read(root: Path, split: Split = "train", missing: str = "refuse") -> list[Example]:
+def read(
+    root: Path,
+    split: Split = "train",
+    missing: str = "refuse",
+    conditions: Sequence[str] = (),
+) -> list[Example]:
     """Return the captioned photographs of ``split`` with their boxes, sorted by class and name.
 
     ``root`` is ``CUB_200_2011/`` or the folder that holds it. A photograph that the lists name and
-    that is not there, or has no caption, is an error, or left out with ``missing="skip"``. Raises
+    that is not there, or has no caption, is an error, or left out with ``missing="skip"``. Key
+    points are read where ``conditions`` has "points" and ``parts/`` is there. Raises
     :class:`DataError` for it, when ``root`` is not such a folder, or when a table or list cannot be
     understood.
     """
     check_split(split)
     check_missing(missing)
-    birds = _gather(root)
+    birds = _gather(root, "points" in conditions)
     command = f"stackgan data check cub --root {root}"
     if birds.problems:
         first = birds.problems[0]
@@ -99,8 +110,9 @@ def read(root: Path, split: Split = "train", missing: str = "refuse") -> list[Ex
             )
         if captions:
             class_name = name.split("/")[0]
-            box, subject = birds.boxes[name], readable(class_name)
-            examples.append(Example(birds.images / name, captions, class_name, box, subject))
+            box, points = birds.boxes[name], birds.points.get(name)
+            told = class_name, box, readable(class_name), points
+            examples.append(Example(birds.images / name, captions, *told))
     if not examples:
         raise DataError(f"{root} holds no captioned photograph for the split {split!r}")
     return examples
@@ -111,7 +123,7 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
 
     Of a class of which no photograph is there the folder alone is named.
     """
-    birds = _gather(root)
+    birds = _gather(root, True)
     names = sorted({*birds.listed, *birds.splits})
     images = [birds.images / name for name in names]
     present = on_disk(images)
@@ -125,6 +137,18 @@ def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Faul
             usable += not problems and image not in broken
             found += problems
     return usable, found + damaged
+
+
+def remarks(root: Path) -> list[str]:
+    """Say how many photographs have no key points, where others have them; no fault."""
+    birds = _gather(root, True)
+    without = [name for name in birds.listed if name not in birds.points]
+    if not birds.points or not without:
+        return []
+    return [
+        f"{PLACES} tells key points of {len(birds.points):,} of the {len(birds.listed):,} "
+        f"photographs of images.txt; {without[0]} has none"
+    ]
 
 
 def _problems(birds: _Birds, name: str, whole: bool) -> list[Fault]:
@@ -141,10 +165,13 @@ def _problems(birds: _Birds, name: str, whole: bool) -> list[Fault]:
         found.append(Fault(image, "has no line in bounding_boxes.txt"))
     elif whole and (problem := box_problem(upright_size(image), birds.boxes[name])) is not None:
         found.append(Fault(image, problem))
+    if whole and name in birds.points:
+        problem = points_problem(upright_size(image), birds.points[name])
+        found += [] if problem is None else [Fault(image, problem)]
     return found
 
 
-def _gather(root: Path) -> _Birds:
+def _gather(root: Path, with_points: bool) -> _Birds:
     """Find the folders and read tables and lists; a line that cannot be used is a problem."""
     check_root(root)
     home = root / HOME if (root / HOME / "images.txt").is_file() else root
@@ -162,9 +189,11 @@ def _gather(root: Path) -> _Birds:
     numbers = dict(_names(home / "images.txt", problems))
     rows = dict(_boxes(home / "bounding_boxes.txt", problems))
     boxes = {name: rows[number] for number, name in numbers.items() if number in rows}
+    places = read_points(home, problems) if with_points else {}
+    points = {name: places[number] for number, name in numbers.items() if number in places}
     listed = sorted(numbers.values())
     splits, named_by = _splits(bases, listed, problems)
-    return _Birds(home / "images", texts[0], boxes, splits, listed, named_by, problems)
+    return _Birds(home / "images", texts[0], boxes, points, splits, listed, named_by, problems)
 
 
 def _names(path: Path, problems: list[Fault]) -> Iterator[tuple[str, str]]:

@@ -39,13 +39,38 @@ _SYSTEMS_OWN |= {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
+class KeyPoints:
+    """Where the parts of what a photograph shows lie: an entry a part, in the order of ``names``.
+
+    ``x`` and ``y`` are in pixels of the upright photograph, right and down from its upper left
+    corner: the middle of its first pixel is (0.5, 0.5). A part that is not ``visible`` has no place
+    and its numbers mean nothing. Parts that a mirror exchanges are called alike but for the words
+    left and right ("left eye", "right eye"). Raises :class:`InputError` for lists of unlike length.
+    """
+
+    names: tuple[str, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    visible: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.names), len(self.x), len(self.y), len(self.visible)}
+        if len(counts) > 1:
+            raise InputError(
+                f"there are {len(self.names)} names of parts, {len(self.x)} and {len(self.y)} "
+                f"coordinates and {len(self.visible)} words on visibility; expected one of each"
+            )
+
+
+@dataclass(frozen=True)
 class Example:
     """One captioned photograph.
 
     ``captions`` holds at least one sentence, as written in the data set (stripped, never empty).
     ``class_name`` is None where the data set has no classes; ``subject`` is the class as people
     write it ("tiger lily"), None where its name cannot be read. ``box`` is (left, top, width,
-    height) in pixels of the photograph, or None.
+    height) in pixels of the photograph, or None; ``points`` are its key points, None where the
+    data set tells none of this photograph.
     """
 
     image: Path
@@ -53,6 +78,7 @@ class Example:
     class_name: str | None = None
     box: tuple[float, float, float, float] | None = None
     subject: str | None = None
+    points: KeyPoints | None = None
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ colour twice) occur in the split ``test`` alone; every colour and every shape oc
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from stackgan.data import folder
-from stackgan.data.examples import Example, Fault, Progress, Split, check_root
-from stackgan.data.shapes import COLOURS, SHAPES, SIDE_PX, Levels, coverage
+from stackgan.data.examples import Example, Fault, KeyPoints, Progress, Split, check_root
+from stackgan.data.shapes import COLOURS, PARTS, SHAPES, SIDE_PX, Levels, coverage, extent, parts
 from stackgan.data.toy_judge import judge
 from stackgan.errors import DataError, InputError
 from stackgan.files import whole_file
@@ -112,7 +114,8 @@ def draw_one(
     radius, size_words = SIZES[size]
     middle = SIDE_PX / 2 + random.uniform(-1.0, 1.0, 2)
     centre = (middle[0] + right, middle[1] + down)
-    mask = coverage(shape, centre, radius + random.uniform(-0.8, 0.8))
+    radius += random.uniform(-0.8, 0.8)
+    mask = coverage(shape, centre, radius)
     paint = np.array(COLOURS[colour]) + random.uniform(-10.0, 10.0, 3)
     picture = _background(random) * (1 - mask[..., None]) + paint * mask[..., None]
     chosen = random.choice(len(SENTENCES), CAPTIONS, replace=False)
@@ -129,22 +132,54 @@ def draw_one(
     ]
     entry: dict[str, object] = {"text": captions, "class": f"{colour} {shape}"}
     entry |= {"colour": colour, "shape": shape, "size": size, "place": place}
+    entry |= {"centre": [float(each) for each in centre], "radius": float(radius)}  # pixels
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8), entry
 
 
-def read(root: Path, split: Split = "train") -> list[Example]:
+def read(root: Path, split: Split = "train", conditions: Sequence[str] = ()) -> list[Example]:
     """Return the toy examples of ``split``: ``test`` has the held-out combinations alone.
 
-    Raises :class:`DataError` where ``root`` is not a toy set that was drawn to its end.
+    With any of ``conditions`` they have the box of their shape and its key points
+    (:data:`stackgan.data.shapes.PARTS`), both exact. Raises :class:`DataError` where ``root`` is
+    not a toy set that was drawn to its end, or drawn before boxes and key points were kept.
     """
     _check_drawn(root)
-    return folder.read(root, split)
+    examples = folder.read(root, split)
+    return _placed(root, examples) if conditions else examples
 
 
 def faults(root: Path, progress: Progress | None = None) -> tuple[int, list[Fault]]:
     """Return how many pictures can be used, and every file that cannot be."""
     _check_drawn(root)
     return folder.faults(root, progress)
+
+
+def _placed(root: Path, examples: list[Example]) -> list[Example]:
+    """The same examples with box and key points, by what the metadata say of the drawing."""
+    rows = map(json.loads, (root / "metadata.jsonl").read_text(encoding="utf-8").splitlines())
+    drawn = {root / str(row["file_name"]): row for row in rows}
+    placed = []
+    for example in examples:
+        try:
+            row = drawn[example.image]
+            shape, radius = row["shape"], float(row["radius"])
+            right, down = map(float, row["centre"])
+            (left, top, width, height), told = extent(shape), parts(shape)
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{root} does not say where its shapes lie, as it was drawn by an older version; "
+                f"`stackgan data toy --root {root}` with the seed and the count of its {RECORD} "
+                "draws the same pictures again and says it"
+            ) from None
+        box = (right + left * radius, down + top * radius, width * radius, height * radius)
+        points = KeyPoints(
+            PARTS,
+            tuple(right + x * radius for x, _, _ in told),
+            tuple(down + y * radius for _, y, _ in told),
+            tuple(visible for _, _, visible in told),
+        )
+        placed.append(replace(example, box=box, points=points))
+    return placed
 
 
 def _check_drawn(root: Path) -> None:

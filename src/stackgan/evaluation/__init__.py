@@ -1,6 +1,5 @@
 """Checkpoint -> samples -> scores.
 
-``scores`` the arithmetic (KID, Frechet distance, SWD, diversity); ``neighbours`` the nearest
-photographs; ``report`` draws a model's pictures for a data set's captions and scores them, with the
-protocol beside the numbers.
+``metrics`` the arithmetic, a file a score; ``protocol`` which pictures are drawn and what they are
+compared with; ``report`` draws a model's pictures and scores them, the protocol beside each number.
 """

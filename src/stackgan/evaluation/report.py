@@ -1,52 +1,57 @@
-"""A model and a data set's captions -> scores, with the protocol they mean nothing without."""
+"""A model and a data set's captions -> scores, each with the protocol it means nothing without."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from stackgan.data import Example
-from stackgan.data.crop import Fit, used_fit
-from stackgan.data.images import read_image, to_square
+from stackgan.data.crop import Fit
 from stackgan.errors import InputError, nearest
-from stackgan.evaluation.neighbours import nearest_other
-from stackgan.evaluation.scores import Features, Reference, frechet_distance, kid, swd
-from stackgan.model_folder import GENERATOR
+from stackgan.evaluation.metrics.frechet import frechet_distance
+from stackgan.evaluation.metrics.kid import kid
+from stackgan.evaluation.metrics.neighbours import nearest_other
+from stackgan.evaluation.metrics.sides import Features, Reference
+from stackgan.evaluation.metrics.swd import swd
+from stackgan.evaluation.protocol import Protocol, choose
 from stackgan.networks.features import EfficientNetLite
+from stackgan.networks.image_networks import ImageNetwork
 from stackgan.pipeline import StackGAN
-from stackgan.tensors import Pixels
-from stackgan.version import __version__
+from stackgan.tensors import PixelRows, Pixels
 
 Progress = Callable[[int, int], None]
+Figures = dict[str, tuple[float, float]]
+"""By name, a score of the model and the same of the photographs' halves."""
 
 METRICS = ("kid", "fd", "swd")
-LEAST_PICTURES = 4  # two in each half of the photographs, for the floor
-EXTRACTOR = "EffLite0"
+SHORT_NAMES = {"efficientnet-lite0": "EffLite0", "efficientnet-lite1": "EffLite1"}
 
 
 @dataclass(frozen=True)
 class Score:
-    """One figure, and the same figure of one half of the photographs against the other half."""
+    """One figure, the same of one half of the photographs against the other, and the protocol."""
 
     value: float
     floor: float
+    protocol: Protocol = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores by name, the protocol they were taken by."""
+    """Scores by name, the protocol they were all taken by."""
 
     scores: dict[str, Score]
-    protocol: dict[str, Any]
+    protocol: Protocol
 
     def as_json(self) -> dict[str, Any]:
         """Return both as plain dictionaries."""
-        scores = {name: asdict(score) for name, score in self.scores.items()}
+        scores = {
+            name: {"value": score.value, "floor": score.floor}
+            for name, score in self.scores.items()
+        }
         return {"scores": scores, "protocol": self.protocol}
 
     def as_text(self) -> str:
@@ -69,7 +74,7 @@ def evaluate(
     stage: int | None = None,
     fit: Fit = "box",
     split: str = "test",
-    network: EfficientNetLite | None = None,
+    network: ImageNetwork | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Draw one picture for each example and score them against the examples' photographs.
@@ -88,41 +93,26 @@ def evaluate(
             than photographs, or a side of which nothing can be measured: all pictures alike.
     """
     metrics = check_metrics(metrics)
-    chosen = spread(examples, None if count is not None and count > len(examples) else count)
-    captions = sentences(chosen, count or len(chosen), copies)
-    _check_pairs(metrics, len(chosen), len(captions))
-    parts = _Parts(progress, 1 + 2 * any(name != "swd" for name in metrics))
-    seeds = [seed + place for place in range(len(captions))]
+    chosen = choose(examples, count, copies=copies, seed=seed, fit=fit, split=split)
+    _check_pairs(metrics, len(chosen.examples), len(chosen.captions))
+    of_features = any(name != "swd" for name in metrics)
+    parts = _Parts(progress, 1 + 2 * of_features)
     pixels = model.generate_pixels(
-        captions, seeds, stage=stage, truncation=1.0, progress=parts.next()
+        chosen.captions, chosen.seeds, stage=stage, truncation=1.0, progress=parts.next()
     )
-    fit = used_fit((example.box for example in chosen), fit)
-    photographs = read_pixels(chosen, pixels.shape[-1], fit)
-    scores: dict[str, Score] = {}
-    if any(name != "swd" for name in metrics):
+    photographs = chosen.photographs(pixels.shape[-1])
+    figures: Figures = {}
+    if of_features:
         _check_spread(pixels, "pictures that the model drew")
         _check_spread(photographs, "photographs")
-        network = network or EfficientNetLite(0)
+        network = EfficientNetLite(0) if network is None else network
         features = network.features(pixels, parts.next())
-        scores |= _feature_scores(features, network.features(photographs, parts.next()), metrics)
+        known = network.features(photographs, parts.next())
+        figures |= _feature_scores(features, known, metrics, short_name(network))
     if "swd" in metrics:
-        scores |= _patch_scores(pixels, photographs, seed)
-    protocol = {
-        "N": len(captions),
-        "photographs": len(chosen),
-        "split": split,
-        "references sha256": _digest(photographs),
-        "captions": _told(captions, chosen, copies),
-        "captions sha256": hashlib.sha256("\n".join(captions).encode()).hexdigest(),
-        "seed": f"{seed} + place in the list",
-        "extractor": _described(network) if network else "none",
-        "resize": f"photographs to {pixels.shape[-1]} px by Pillow's bicubic ({fit}), PNG levels",
-        "truncation": "none",
-        "weights": _weights(model),
-        "model": model.name,
-        "checkpoint sha256": model.loaded.config["files"][GENERATOR]["sha256"],
-        "version": __version__,
-    }
+        figures |= _patch_scores(pixels, photographs, seed)
+    protocol = chosen.protocol(model, photographs, network)
+    scores = {name: Score(*pair, protocol) for name, pair in figures.items()}
     return Report(scores, protocol)
 
 
@@ -136,82 +126,35 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(metrics))
 
 
-def spread(examples: Sequence[Example], count: int | None) -> list[Example]:
-    """Return ``count`` of the examples, evenly spaced; all for None.
-
-    Raises:
-        InputError: where that is fewer than 4, or more than there are.
-    """
-    asked = len(examples) if count is None else count
-    if len(examples) < LEAST_PICTURES:
-        raise InputError(
-            f"the data set has {len(examples)} examples to score against; expected at least "
-            f"{LEAST_PICTURES}, two in each half"
-        )
-    if not LEAST_PICTURES <= asked <= len(examples):
-        raise InputError(
-            f"asked for {asked} pictures of {len(examples)} examples; expected from "
-            f"{LEAST_PICTURES} to {len(examples)}"
-        )
-    places = np.linspace(0, len(examples) - 1, asked).round().astype(int)
-    return [examples[place] for place in places]
-
-
-def sentences(examples: Sequence[Example], count: int, copies: int = 1) -> list[str]:
-    """Return ``count`` captions: the first of every example, the second, ..., then anew.
-
-    Each stands ``copies`` times in a row. Raises :class:`InputError` for fewer than one copy.
-    """
-    if copies < 1:
-        raise InputError(f"copies is {copies}; expected 1 or more")
-    drawn = []
-    for place in range(0, count, copies):
-        turn, which = divmod(place // copies, len(examples))
-        captions = examples[which].captions
-        drawn += [captions[turn % len(captions)]] * min(copies, count - place)
-    return drawn
-
-
-def read_pixels(examples: Sequence[Example], size_px: int, fit: Fit = "box") -> Pixels:
-    """Return the examples' photographs as pixels of ``size_px``, resized as for training."""
-    arrays = [
-        # As the cache reads them: a large JPEG in part, unless a box counts its pixels.
-        np.asarray(
-            to_square(
-                read_image(example.image, 4 * size_px if example.box is None else None),
-                size_px,
-                fit,
-                example.box,
-            )
-        )
-        for example in examples
-    ]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+def short_name(network: ImageNetwork) -> str:
+    """Return what stands in a score's name: EffLite0 for EfficientNet-Lite0."""
+    return SHORT_NAMES.get(network.name, network.name)
 
 
 def _feature_scores(
-    features: Features, known: Reference, metrics: Sequence[str]
-) -> dict[str, Score]:
+    features: Features, known: Reference, metrics: Sequence[str], extractor: str
+) -> Figures:
     one, other = known[::2], known[1::2]
-    scores = {}
+    figures = {}
     if "kid" in metrics:
-        scores[f"KID({EXTRACTOR})"] = Score(kid(features, known), kid(one, other))
+        figures[f"KID({extractor})"] = kid(features, known), kid(one, other)
     if "fd" in metrics:
         distance = frechet_distance(features, known)
-        scores[f"FD({EXTRACTOR})"] = Score(distance, frechet_distance(one, other))
-    scores["nearest other picture"] = Score(
-        float(nearest_other(features).mean()), float(nearest_other(known).mean())
+        figures[f"FD({extractor})"] = distance, frechet_distance(one, other)
+    figures["nearest other picture"] = (
+        float(nearest_other(features).mean()),
+        float(nearest_other(known).mean()),
     )
-    return scores
+    return figures
 
 
-def _patch_scores(pixels: Pixels, photographs: Pixels, seed: int) -> dict[str, Score]:
+def _patch_scores(pixels: Pixels, photographs: PixelRows, seed: int) -> Figures:
     half = len(photographs) // 2 * 2
     levels = swd(pixels, photographs, seed)
     floors = swd(photographs[:half:2], photographs[1:half:2], seed)
-    scores = {f"SWD {size_px}": Score(levels[size_px], floors[size_px]) for size_px in levels}
+    figures = {f"SWD {size_px}": (levels[size_px], floors[size_px]) for size_px in levels}
     means = (float(np.mean(list(side.values()))) for side in (levels, floors))
-    return scores | {"SWD": Score(*means)}
+    return figures | {"SWD": (next(means), next(means))}
 
 
 def _check_pairs(metrics: Sequence[str], photographs: int, pictures: int) -> None:
@@ -230,13 +173,6 @@ def _check_spread(pixels: Pixels, what: str) -> None:
         )
 
 
-def _told(captions: list[str], examples: Sequence[Example], copies: int) -> str:
-    """Say which captions were drawn."""
-    if captions == [example.captions[0] for example in examples]:
-        return "the first of each example"
-    return f"every example's in turn, {copies} in a row of each sentence"
-
-
 class _Parts:
     """One progress over several passes, each a like share of the whole."""
 
@@ -249,23 +185,6 @@ class _Parts:
             return None
         progress, begun, parts = self._progress, self._begun, self._parts
         return lambda done, total: progress(begun * total + done, parts * total)
-
-
-def _described(network: EfficientNetLite) -> str:
-    return (
-        f"{network.name}, sha256 {network.sha256}, pixels to {network.input_px} px by Pillow's "
-        "bicubic, (pixel - 127) / 128, mean over height and width"
-    )
-
-
-def _weights(model: StackGAN) -> str:
-    """Say whether the weights are a running average, as far as the training card tells."""
-    training = model.loaded.config.get("training", {})
-    return str(training.get("weights", "as the model folder holds them"))
-
-
-def _digest(pixels: Pixels) -> str:
-    return hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
 
 
 def _figure(value: float) -> str:

@@ -32,6 +32,8 @@ FEATURE_DIM = 1280
 # for another batch size, and a score must not depend on how its pictures came in.
 BATCH_SIZE = 16
 
+RESAMPLER = Image.Resampling.BICUBIC
+
 
 class EfficientNetLite(nn.Module):
     """EfficientNet-Lite with its ImageNet weights, frozen: pixels -> 1280 features.
@@ -45,6 +47,7 @@ class EfficientNetLite(nn.Module):
         sha256: of the weights file, in hexadecimal.
         input_px: the height and width every picture is resized to (224 or 240).
         dim: 1280.
+        reads: how pixels become its input, in words for the protocol of a score.
 
     Raises:
         InputError: for a variant other than 0 and 1, or where the packages are not installed.
@@ -58,6 +61,10 @@ class EfficientNetLite(nn.Module):
         self.name = f"efficientnet-lite{variant}"
         self.input_px = INPUT_PX[variant]
         self.dim = FEATURE_DIM
+        self.reads = (
+            f"pixels to {self.input_px} px by Pillow's bicubic, (pixel - 127) / 128, mean over "
+            "height and width"
+        )
         network_code, weights_file = _packages(variant)
         self.sha256 = hashlib.sha256(weights_file.read_bytes()).hexdigest()
         self.network: Any = network_code.from_name(self.name)
@@ -85,8 +92,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: Pixels) -> ImageFeatures:
         """Return the features of one batch of any size, float32, on the network's device."""
-        device = next(self.network.parameters()).device
-        return self._pooled(resize(pixels, self.input_px).to(device))
+        return self._pooled(resize(pixels, self.input_px))
 
     @torch.inference_mode()
     def features(
@@ -97,18 +103,7 @@ class EfficientNetLite(nn.Module):
         A picture's features do not depend on the pictures beside it. One core does about 30 to 50
         pictures a second.
         """
-        device = next(self.network.parameters()).device
-        result = torch.empty(len(pixels), self.dim)
-        for start in range(0, len(pixels), BATCH_SIZE):
-            resized = resize(pixels[start : start + BATCH_SIZE], self.input_px)
-            count = len(resized)
-            if count < BATCH_SIZE:
-                filling = resized[-1:].expand(BATCH_SIZE - count, -1, -1, -1)
-                resized = torch.cat([resized, filling])
-            result[start : start + count] = self._pooled(resized.to(device))[:count].cpu()
-            if progress is not None:
-                progress(start + count, len(pixels))
-        return result
+        return batched(self._pooled, pixels, self.input_px, self.dim, BATCH_SIZE, progress=progress)
 
     def map_channels(self, strides: Sequence[int]) -> list[int]:
         """The channels of the maps that :meth:`maps` gives for ``strides``."""
@@ -139,14 +134,42 @@ class EfficientNetLite(nn.Module):
 
     def _pooled(self, pixels: Pixels) -> ImageFeatures:
         """Pixels at the network's own size -> features averaged over height and width."""
-        inputs = pixels.to(torch.float32).sub_(127.0).div_(128.0)
+        device = next(self.network.parameters()).device
+        inputs = pixels.to(device).to(torch.float32).sub_(127.0).div_(128.0)
         maps: Tensor = self.network.extract_features(
             inputs.contiguous(memory_format=torch.channels_last)
         )  # [B, 1280, 7 or 8, 7 or 8]
         return maps.mean(dim=(2, 3))
 
 
-def resize(pixels: Tensor, size_px: int) -> Pixels:
+def batched(
+    pooled: Callable[[Pixels], Float[Tensor, "B D"]],
+    pixels: Pixels,
+    input_px: int,
+    dim: int,
+    batch_size: int,
+    *,
+    resampler: Image.Resampling = RESAMPLER,
+    progress: Callable[[int, int], None] | None = None,
+) -> Float[Tensor, "B D"]:
+    """Return ``pooled``'s features of resized pixels, in batches that are all of one size.
+
+    float32 [B, dim] on the CPU. A picture's features do not depend on the pictures beside it.
+    """
+    result = torch.empty(len(pixels), dim)
+    for start in range(0, len(pixels), batch_size):
+        resized = resize(pixels[start : start + batch_size], input_px, resampler)
+        count = len(resized)
+        if count < batch_size:
+            filling = resized[-1:].expand(batch_size - count, -1, -1, -1)
+            resized = torch.cat([resized, filling])
+        result[start : start + count] = pooled(resized)[:count].cpu()
+        if progress is not None:
+            progress(start + count, len(pixels))
+    return result
+
+
+def resize(pixels: Tensor, size_px: int, resampler: Image.Resampling = RESAMPLER) -> Pixels:
     """Resize to ``size_px`` x ``size_px`` by Pillow's bicubic, antialiased, rounded to levels.
 
     Another resampler alone moves a Frechet distance by 6 and more, so reference and samples go
@@ -165,7 +188,7 @@ def resize(pixels: Tensor, size_px: int) -> Pixels:
     arrays = pixels.cpu().permute(0, 2, 3, 1).contiguous().numpy()
     resized = np.empty((len(arrays), size_px, size_px, 3), dtype=np.uint8)
     for index, array in enumerate(arrays):
-        picture = Image.fromarray(array).resize((size_px, size_px), Image.Resampling.BICUBIC)
+        picture = Image.fromarray(array).resize((size_px, size_px), resampler)
         resized[index] = np.asarray(picture)
     return torch.from_numpy(resized).permute(0, 3, 1, 2)
 

@@ -27,7 +27,7 @@ class Read(NamedTuple):
     name: str
     size_bytes: int
     about: str
-    """Of class, box and readable name."""
+    """Of class, box and readable name; of key points where they are read."""
     captions: str
 
 
@@ -43,19 +43,28 @@ class Inputs:
 
 
 def read_inputs(
-    plan: Plan, examples: Sequence[Example], encoder: TextEncoder | None, sheet: Sequence[str] = ()
+    plan: Plan,
+    examples: Sequence[Example],
+    encoder: TextEncoder | None,
+    sheet: Sequence[str] = (),
+    conditions: Sequence[str] = (),
 ) -> Inputs:
-    """The digests of what ``plan`` reads as it is now; DataError where a photograph is gone."""
+    """The digests of what ``plan`` reads as it is now; DataError where a photograph is gone.
+
+    Key points count where ``conditions`` names them.
+    """
     models = {
         "encoder": None if encoder is None else encoder.sha256,
         "stage1": _model_digest(plan.stage1),
         "init_from": _model_digest(plan.init_from),
     }
     root = Path(plan.root)
-    return Inputs(tuple(_read(root, example) for example in examples), models, tuple(sheet))
+    points = "points" in conditions
+    read = tuple(_read(root, example, points) for example in examples)
+    return Inputs(read, models, tuple(sheet))
 
 
-def _read(root: Path, example: Example) -> Read:
+def _read(root: Path, example: Example, with_points: bool) -> Read:
     try:
         size = example.image.stat().st_size
     except OSError as error:
@@ -63,7 +72,9 @@ def _read(root: Path, example: Example) -> Read:
     inside = Path(os.path.abspath(example.image)), Path(os.path.abspath(root))
     below = inside[0].is_relative_to(inside[1])
     name = (inside[0].relative_to(inside[1]) if below else inside[0]).as_posix()
-    about = [example.class_name, example.box, example.subject]
+    about: list[Any] = [example.class_name, example.box, example.subject]
+    if with_points:
+        about.append(None if example.points is None else asdict(example.points))
     return Read(name, size, _digest(about), _digest(example.captions))
 
 
@@ -159,7 +170,7 @@ def _other_examples(before: Inputs, now: Inputs, root: str) -> str:
     for words, fact in (
         ("the captions of {} differ", "captions"),
         ("the files of {} differ in size", "size_bytes"),
-        ("class or box of {} differ", "about"),
+        ("class, box or key points of {} differ", "about"),
     ):
         if changed := [
             name for name in both if getattr(then[name], fact) != getattr(today[name], fact)

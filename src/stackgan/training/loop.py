@@ -69,6 +69,7 @@ def run_steps(
             drawn.wrong_embedding.to(stage.device),
             None if drawn.wrong_pixels is None else drawn.wrong_pixels.to(stage.device),
             None if drawn.labels is None else drawn.labels.to(stage.device),
+            {name: each.to(stage.device) for name, each in drawn.conditions.items()},
         )
         yield train_step(stage, batch, step_random(seed, number, stage.step))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxtyping import Int
@@ -22,6 +23,7 @@ class StepBatch(NamedTuple):
     wrong_embedding: Embedding
     wrong_pixels: Pixels | None = None  # another example's, for ``wrong_pair="image"``
     labels: Labels | None = None  # each example's class by number, for the side heads
+    conditions: Mapping[str, Tensor] = MappingProxyType({})  # by name, as in the batch drawn
 
 
 Draw = Callable[[int, int], Tensor]
@@ -51,11 +53,14 @@ class Numbers:
 
 
 def split(batch: StepBatch, count: int) -> list[StepBatch]:
-    """The batch in ``count`` equal parts."""
+    """The batch in ``count`` equal parts, each with its own part of every condition."""
     if count == 1:
         return [batch]
-    split = [[None] * count if field is None else field.chunk(count) for field in batch]
-    return [StepBatch(*fields) for fields in zip(*split, strict=True)]
+    *tensors, _ = batch
+    split = [[None] * count if field is None else field.chunk(count) for field in tensors]
+    told = {name: field.chunk(count) for name, field in batch.conditions.items()}
+    conditions = [{name: parts[place] for name, parts in told.items()} for place in range(count)]
+    return [StepBatch(*fields) for fields in zip(*split, conditions, strict=True)]
 
 
 def add(report: dict[str, Tensor], said: dict[str, Tensor], count: int) -> None:

@@ -15,6 +15,7 @@ from stackgan.config import Settings
 from stackgan.data import Example
 from stackgan.data.batches import Batches, Typed
 from stackgan.data.cache import prepare_cache
+from stackgan.data.conditions import conditions_of
 from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.files import whole_file
@@ -119,10 +120,17 @@ def stage_batches(
     rows: list[tuple[int, ...]],
     typed: Typed | None,
     progress: Progress,
+    conditions: Sequence[str] = (),
+    data: str = "the data set",
 ) -> Batches:
-    """The batches of one stage, over the pixels cached in ``cache_folder``."""
+    """The batches of one stage, over the pixels cached in ``cache_folder``.
+
+    ``conditions`` are the names of what they tell beside captions; the cache is the same with and
+    without. Raises :class:`InputError` naming ``data`` where it has none of them.
+    """
     a = settings.architecture
     image_px = a.stage1_px if number == 1 else a.image_px
+    told = conditions_of(conditions, examples, settings.fit, data)
     cache = prepare_cache(
         examples,
         stored_px(examples, image_px),
@@ -145,6 +153,7 @@ def stage_batches(
         wrong_pair=stage.wrong_pair,
         captions_per_image=settings.captions_per_image,
         typed=typed,
+        conditions=told,
     )
 
 

@@ -25,7 +25,11 @@ def nearest(
 ) -> Neighbours:
     """Return the ``count`` nearest rows of ``reference`` for each query, in float64, in chunks.
 
-    Of two rows at the same distance the earlier comes first.
+    Of two rows at the same distance the earlier comes first. Distances are Euclidean, in units of
+    the features, 0 and up.
+
+    Paper: section 4.2, figure 6: the nearest training photographs, by D's features there.
+    Differs: by the features of a network that trained nothing, which the caller takes.
 
     Raises:
         InputError: where the two differ in length of features, or ``count`` is not in 1..M.

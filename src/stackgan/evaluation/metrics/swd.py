@@ -1,8 +1,4 @@
-"""Scores as pure functions: features or pixels in, one number out, all sums in float64.
-
-None of them opens a file or holds a network, and none depends on the order or the batches its
-pictures came in. A score means nothing without its protocol: ``evaluation.report`` attaches it.
-"""
+"""The sliced Wasserstein distance of patches (Karras et al., 2018, section 5); no network."""
 
 from __future__ import annotations
 
@@ -17,9 +13,7 @@ from torch.nn import functional
 from stackgan.errors import InputError
 from stackgan.tensors import Pixels
 
-Features = Float[Tensor, "N D"]
-# Axes of their own: the sides may differ in number, and where they may not a score says so itself.
-Reference = Float[Tensor, "M K"]
+# Axes of its own, so that sides which differ are refused in a sentence.
 ReferencePixels = UInt8[Tensor, "M 3 h w"]
 
 PATCH_PX = 7
@@ -30,61 +24,13 @@ LEAST_DEVIATION = 1e-3
 """Of patches in levels 0..255: below it there is only the rounding of the filters."""
 
 
-def kid(features: Features, reference: Reference) -> float:
-    """Return the kernel inception distance: unbiased squared MMD, all pictures as one subset.
-
-    The kernel is (x.y / D + 1)^3. Two samples of one distribution give about 0, on either side.
-    The two sides may differ in number. Named after its extractor, e.g. KID(EffLite0).
-
-    Raises:
-        InputError: for fewer than two pictures on a side, features of different lengths or not
-            finite, or a side whose pictures are all alike.
-    """
-    x, y = _checked(features, reference)
-    m, n = len(x), len(y)
-    same_x = _kernel(x, x)
-    same_y = _kernel(y, y)
-    within_x = (same_x.sum() - same_x.diagonal().sum()) / (m * (m - 1))
-    within_y = (same_y.sum() - same_y.diagonal().sum()) / (n * (n - 1))
-    return float(within_x + within_y - 2 * _kernel(x, y).mean())
-
-
-def frechet_distance(features: Features, reference: Reference) -> float:
-    """Return |mean difference|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two Gaussians fitted.
-
-    Covariances with n - 1. Named after its extractor, e.g. FD(EffLite0), and only called FID on
-    Inception-v3. Biased upwards for few pictures.
-
-    Differs: the trace of the root is the nuclear norm of R1 R2^T, where S = R^T R, because a matrix
-    square root loses half its digits on the singular covariances that few pictures give.
-
-    Raises:
-        InputError: as :func:`kid`.
-    """
-    x, y = _checked(features, reference)
-    root_x, root_y = _covariance_factor(x), _covariance_factor(y)
-    of_means = (x.mean(dim=0) - y.mean(dim=0)).square().sum()
-    traces = root_x.square().sum() + root_y.square().sum()
-    return float(of_means + traces - 2 * torch.linalg.svdvals(root_x @ root_y.T).sum())
-
-
-def diversity(features: Features) -> float:
-    """Return the mean Euclidean distance over all pairs of pictures.
-
-    Raises:
-        InputError: for fewer than two pictures.
-    """
-    if len(features) < 2:
-        raise InputError(f"diversity needs at least 2 pictures, not {len(features)}")
-    return float(torch.pdist(features.to(torch.float64)).mean())
-
-
 def swd(pixels: Pixels, reference: ReferencePixels, seed: int = 0) -> dict[int, float]:
     """Return the sliced Wasserstein distance of 7x7 patches, x 1000, for each level of a pyramid.
 
-    The keys are the levels' sizes in pixels: 64, 32 and 16 for 64x64 pictures, and so on up. A
-    level of the Laplacian pyramid gives 128 patches for each picture, whose places follow from
-    ``seed`` and the picture's own content, so that equal sets are at distance 0 in any order.
+    The keys are the levels' sizes in pixels: 64, 32 and 16 for 64x64 pictures, and so on up. The
+    values are in thousandths of the reference's deviation, 0 and up (Karras et al., 2018, section
+    5). A level of the Laplacian pyramid gives 128 patches for each picture, whose places follow
+    from ``seed`` and the picture's own content, so that equal sets are at distance 0 in any order.
 
     Differs: patches are normalised by the reference's mean and deviation for each channel, where
     Karras et al. (2018) normalise each side by its own, because then a wrong colour costs nothing.
@@ -145,36 +91,6 @@ def laplacian_pyramid(pixels: Pixels) -> list[Float[Tensor, "B 3 h w"]]:
         levels.append(rest - _blur(spread))
         rest = smaller
     return [*levels, rest]
-
-
-def _checked(features: Features, reference: Reference) -> tuple[Features, Reference]:
-    """Return both sides in float64."""
-    for side in (features, reference):
-        if side.ndim != 2 or len(side) < 2 or side.shape[1] != reference.shape[1]:
-            raise InputError(
-                f"features {tuple(features.shape)} cannot be compared with "
-                f"{tuple(reference.shape)}; expected two matrices [N, D] of one D, N at least 2"
-            )
-        if not torch.isfinite(side).all():
-            raise InputError("the features hold values that are not finite")
-        if float((side - side[0]).abs().max()) <= 1e-6 * float(side.abs().max()):
-            raise InputError(
-                f"all {len(side)} pictures of one side are alike; the score compares how two sets "
-                "spread, and of a set without spread it says nothing"
-            )
-    return features.to(torch.float64), reference.to(torch.float64)
-
-
-def _kernel(x: Features, y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
-    products: Tensor = x @ y.T / x.shape[1]
-    return products.add(1).pow(3)
-
-
-def _covariance_factor(x: Features) -> Float[Tensor, "L D"]:
-    """Return R with R^T R the covariance (n - 1), L the smaller of N and D."""
-    centred = (x - x.mean(dim=0)) / (len(x) - 1) ** 0.5
-    root: Tensor = torch.linalg.qr(centred, mode="r").R
-    return root
 
 
 def _blur(images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B 3 h w"]:

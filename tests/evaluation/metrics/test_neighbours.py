@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from stackgan.errors import InputError
-from stackgan.evaluation import neighbours
-from stackgan.evaluation.neighbours import nearest, nearest_other
+from stackgan.evaluation.metrics import neighbours
+from stackgan.evaluation.metrics.neighbours import nearest, nearest_other
 
 
 def rows(count, seed, dim=6):
