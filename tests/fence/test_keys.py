@@ -10,7 +10,6 @@ import torch
 from fence import keys, pictures, states
 from fence.machines import ANEW
 
-
 pytestmark = pytest.mark.timeout(600)  # a run of a preset is seconds, on a busy machine minutes
 
 
