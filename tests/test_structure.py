@@ -125,11 +125,15 @@ def test_circles_are_whole_and_types_alone_close_none(
         "c": lazily.format("a"),
         "d": "from pkg import a, e",
         "e": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pkg import d\nelse:\n"
-        "    from pkg import b",
+        "    from pkg import f",
+        "f": "import pkg.e",
     }
     imports = structure.imports_of(structure.modules_of(package(texts)))
-    assert structure.circles_of(imports) == [["pkg.a", "pkg.b", "pkg.c"]]
-    every = [["pkg.a", "pkg.b", "pkg.c"], ["pkg.d", "pkg.e"]]
+    assert structure.circles_of(imports) == [
+        ["pkg.a", "pkg.b", "pkg.c"],
+        ["pkg.e", "pkg.f"],
+    ]
+    every = [["pkg.a", "pkg.b", "pkg.c"], ["pkg.d", "pkg.e", "pkg.f"]]
     assert structure.circles_of(imports, types=True) == every
 
 

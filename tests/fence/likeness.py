@@ -6,9 +6,10 @@ its gradient here and not there: after three steps that is a part in 10^7 in one
 of another. No tolerance by hand fits both, so it is measured when the record is made: the same
 trainings by the instructions of older processors, and with weights of the text encoder nudged by a
 millionth. A figure may be ``TIMES`` as far off as the furthest of these were, plus ``FLOOR`` of the
-tensor's root mean square. One figure in fifty may be further off: a single flipped sign moves a
-tensor of few entries as far as it likes (each of those trainings, measured by the others, had one
-in 140 at most). What Stage-I says of its first step, before anything could add up, is held to
+tensor's root mean square. One figure in fifty may be further off, for a flipped sign moves a tensor
+of few entries far: each of those trainings, measured by the others, had one in 140 at most. None
+may be ``MOST`` times as far off as those were, plus a tenth of the tensor: none of them was. What
+Stage-I says of its first step, before anything could add up, is held to
 ``FIRST`` of itself.
 """
 
@@ -24,6 +25,7 @@ from fence.states import STAGES, entries, state_of, train_small
 from torch import Tensor
 
 TIMES, FLOOR, SHARE, FIRST = 10.0, 1e-4, 0.02, 1e-3
+MOST, TENTH = 30.0, 0.1
 FILE = "summaries.npz"
 
 Figures = dict[str, tuple[float, float]]
@@ -31,9 +33,14 @@ Figures = dict[str, tuple[float, float]]
 
 
 def figures(state: dict[str, Any]) -> Figures:
-    """The figures of a state's tensors and numbers by name."""
+    """The figures of a state's tensors and numbers by name.
+
+    Without the sheets' diversity, which is of levels: at first there are none or a few.
+    """
     found: Figures = {}
     for name, leaf in entries(state):
+        if name.endswith(".diversity"):
+            continue
         if isinstance(leaf, Tensor) and leaf.numel():
             values = leaf.double()
             found[name] = float(values.mean()), float(values.square().mean().sqrt())
@@ -77,14 +84,16 @@ def faults(name: str, state: dict[str, Any]) -> list[str]:
     if now.keys() != recorded.keys():
         apart = sorted(now.keys() ^ recorded.keys())
         return [f"{len(apart)} entries only here or only there: {', '.join(apart[:8])}"]
-    off, first = list[str](), list[str]()
+    off, sure = list[str](), list[str]()
     for key, (mean, size) in now.items():
         was_mean, was_size, moved_mean, moved_size = recorded[key]
-        floor = FLOOR * max(was_size, size)
-        far = abs(mean - was_mean) > TIMES * moved_mean + floor
-        if far or abs(size - was_size) > TIMES * moved_size + floor:
-            off.append(f"{key}: {mean:.6g}, {size:.6g}, recorded {was_mean:.6g}, {was_size:.6g}")
+        larger = max(was_size, size)
+        pairs = ((abs(mean - was_mean), moved_mean), (abs(size - was_size), moved_size))
+        told = f"{key}: {mean:.6g}, {size:.6g}, recorded {was_mean:.6g}, {was_size:.6g}"
+        if any(apart > TIMES * moved + FLOOR * larger for apart, moved in pairs):
+            off.append(told)
         begun = name.endswith("stage1") and key.startswith("log.0.")
-        if begun and abs(mean - was_mean) > FIRST * (1e-3 + was_size):
-            first.append(f"{key} is {mean:.6g}, recorded {was_mean:.6g}")
-    return first + (off if len(off) > SHARE * len(now) else [])
+        further = any(apart > MOST * moved + TENTH * larger for apart, moved in pairs)
+        if further or (begun and pairs[0][0] > FIRST * (1e-3 + was_size)):
+            sure.append(told)
+    return sure + (off if len(off) > SHARE * len(now) else [])

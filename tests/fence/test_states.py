@@ -111,7 +111,25 @@ def test_one_figure_in_fifty_may_be_further_off(
     count: int, fits: bool, recorded: dict[str, Any]
 ) -> None:
     names = list(recorded)[:count]
-    assert (not likeness.faults("x", recorded | {k: 2 * recorded[k] for k in names})) == fits
+    assert (not likeness.faults("x", recorded | {k: 1.05 * recorded[k] for k in names})) == fits
+
+
+@pytest.mark.parametrize(("factor", "fits"), [(1.12, True), (1.16, False)])
+def test_no_figure_may_be_a_tenth_and_thirty_times_off(
+    factor: float, fits: bool, recorded: dict[str, Any]
+) -> None:
+    assert (not likeness.faults("x", recorded | {"t07": factor * recorded["t07"]})) == fits
+
+
+def test_what_stage_1_says_of_its_first_step_is_held_to_a_thousandth(
+    recorded: dict[str, Any],
+) -> None:
+    for place, factor, count in ((0, 1.0005, 0), (0, 1.002, 1), (1, 1.002, 0)):
+        state = {"log": [{"d_loss": 2.0}, {"d_loss": 2.0}]}
+        told = likeness.figures(state)
+        likeness.record({"paper/stage1": told}, [{"paper/stage1": {k: (2.01, 2.01) for k in told}}])
+        state["log"][place]["d_loss"] *= factor
+        assert len(likeness.faults("paper/stage1", state)) == count
 
 
 def test_other_names_are_told(recorded: dict[str, Any]) -> None:
