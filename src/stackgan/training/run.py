@@ -28,6 +28,7 @@ from stackgan.errors import DataError, ModelError, NonFiniteLoss
 from stackgan.files import remove_parts, write_json
 from stackgan.hub import load_model, save_model
 from stackgan.networks.conditioning import measure_text
+from stackgan.systems.spectrum import Spectrum
 from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.systems.stackgan.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
@@ -52,7 +53,6 @@ from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
 from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
 from stackgan.training.shortage import shortage_told
-from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
 from stackgan.training.trainable import require_trainable
