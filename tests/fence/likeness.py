@@ -14,12 +14,13 @@ in 140 at most). What Stage-I says of its first step, before anything could add 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fence.machines import RECORDED
-from fence.states import PRESETS, STAGES, entries, state_of, train_small
+from fence.states import STAGES, entries, state_of, train_small
 from torch import Tensor
 
 TIMES, FLOOR, SHARE, FIRST = 10.0, 1e-4, 0.02, 1e-3
@@ -41,15 +42,23 @@ def figures(state: dict[str, Any]) -> Figures:
     return found
 
 
-def all_figures(folder: Path, nudge: int | None = None) -> dict[str, Figures]:
-    """The figures of every preset's stages, each trained anew in ``folder``."""
-    runs = {preset: train_small(folder, preset, nudge) for preset in PRESETS}
+def all_figures(
+    folder: Path, presets: Iterable[str], nudge: int | None = None
+) -> dict[str, Figures]:
+    """The figures of the presets' stages, each trained anew in ``folder``."""
+    runs = {preset: train_small(folder, preset, nudge) for preset in presets}
     return {f"{p}/{s}": figures(state_of(run, s)) for p, run in runs.items() for s in STAGES}
 
 
 def record(here: dict[str, Figures], others: list[dict[str, Figures]]) -> None:
-    """Keep the figures, and how far those of ``others`` were from them at most."""
+    """Keep the figures, and how far those of ``others`` were from them at most.
+
+    What is recorded under other names stays.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
+    if (RECORDED / FILE).is_file():
+        with np.load(RECORDED / FILE) as before:
+            arrays |= {name: before[name] for name in before}
     for name, told in here.items():
         mine = np.array(list(told.values()))
         theirs = np.array([[other[name][key] for key in told] for other in others])
@@ -60,6 +69,8 @@ def record(here: dict[str, Figures], others: list[dict[str, Figures]]) -> None:
 
 def faults(name: str, state: dict[str, Any]) -> list[str]:
     """What of a state is no rounding of what was recorded for ``name``, such as "paper/stage1"."""
+    if not (RECORDED / FILE).is_file():
+        return ["nothing is recorded"]
     with np.load(RECORDED / FILE) as arrays:
         recorded = dict(zip(arrays[f"{name} names"].tolist(), arrays[name].tolist(), strict=True))
     now = figures(state)

@@ -18,15 +18,15 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from fence import keys, likeness, pictures, states
-from fence.machines import RECORDED, kind, read, write
+from fence.machines import kind, read, write
 
 PARTS = ("pictures", "states", "keys")
 OLDER = (
@@ -42,26 +42,38 @@ NUDGES = 4
 
 
 def record_states(runs: dict[str, Path]) -> str:
-    """Keep the digests of the presets' states, and their figures where these are others."""
+    """Keep the digests of the presets' states, and the figures of those presets that changed."""
     found = {f"{p}/{s}": states.state_of(run, s) for p, run in runs.items() for s in states.STAGES}
     digests = {name: states.digests(state) for name, state in found.items()}
     before = read(states.RECORD)
-    same = before.get(kind(), digests) == digests and (RECORDED / likeness.FILE).is_file()
-    if same and not any(likeness.faults(name, state) for name, state in found.items()):
-        write(states.RECORD, before | {kind(): digests})
+    mine = before.get(kind(), {})
+    changed = {
+        name.split("/")[0]
+        for name, state in found.items()
+        if mine.get(name, digests[name]) != digests[name] or likeness.faults(name, state)
+    }
+    if changed:
+        others = [elsewhere(environment, None, changed) for environment in OLDER]
+        others += [elsewhere({}, nudge, changed) for nudge in range(1, NUDGES + 1)]
+        anew = {name: s for name, s in found.items() if name.split("/")[0] in changed}
+        likeness.record({name: likeness.figures(state) for name, state in anew.items()}, others)
+    kept = {
+        machine: {name: told for name, told in names.items() if name.split("/")[0] not in changed}
+        for machine, names in before.items()
+    }
+    write(states.RECORD, kept | {kind(): digests})
+    if not changed:
         return "states: this machine's digests beside the others'"
-    others = [elsewhere(environment, None) for environment in OLDER]
-    others += [elsewhere({}, nudge) for nudge in range(1, NUDGES + 1)]
-    likeness.record({name: likeness.figures(state) for name, state in found.items()}, others)
-    write(states.RECORD, {kind(): digests})
-    return "states: anew, and other machines' digests left"
+    return f"states: {', '.join(sorted(changed))} anew, without other machines' digests"
 
 
-def elsewhere(environment: dict[str, str], nudge: int | None) -> dict[str, likeness.Figures]:
+def elsewhere(
+    environment: dict[str, str], nudge: int | None, presets: set[str]
+) -> dict[str, likeness.Figures]:
     """The figures of the same trainings in a process of another environment."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "figures"
-        words = [sys.executable, __file__, "--figures", str(target)]
+        words = [sys.executable, __file__, "--figures", str(target), *sorted(presets)]
         words += [] if nudge is None else ["--nudge", str(nudge)]
         subprocess.run(words, check=True, env=os.environ | environment)
         return dict(pickle.loads(target.read_bytes()))
@@ -82,13 +94,14 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--nudge", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no part {sorted(unknown)[0]!r}: {', '.join(PARTS)}")
+    known = PARTS if options.figures is None else states.PRESETS
+    if unknown := set(options.parts) - set(known):
+        parser.error(f"there is no part {sorted(unknown)[0]!r}: {', '.join(known)}")
     torch.set_num_threads(1)
-    parts: Any = options.parts or PARTS
+    parts: Sequence[str] = options.parts or PARTS
     with tempfile.TemporaryDirectory() as folder:
         if options.figures is not None:
-            figures = likeness.all_figures(Path(folder), options.nudge)
+            figures = likeness.all_figures(Path(folder), options.parts, options.nudge)
             options.figures.write_bytes(pickle.dumps(figures))
             return
         if "pictures" in parts:

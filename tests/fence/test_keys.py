@@ -10,6 +10,8 @@ import torch
 from fence import keys, pictures, states
 from fence.machines import ANEW
 
+pytestmark = pytest.mark.timeout(600)  # a run of a preset is seconds, on a busy machine minutes
+
 
 @pytest.mark.parametrize("preset", states.PRESETS)
 def test_a_run_holds_the_recorded_names(preset: str, run_of: Callable[[str], Path]) -> None:

@@ -12,6 +12,7 @@ from fence import likeness, states
 from fence.machines import ANEW, kind, read
 
 Runs = Callable[[str], Path]
+pytestmark = pytest.mark.timeout(600)  # a run of a preset is seconds, on a busy machine minutes
 each_stage = pytest.mark.parametrize("stage", states.STAGES)
 each_preset = pytest.mark.parametrize("preset", states.PRESETS)
 
