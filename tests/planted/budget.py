@@ -10,6 +10,7 @@ _estimate = of("training/estimate.py", "tests/training/test_planning.py")
 _run = of("training/run.py", "tests/training/test_planning.py")
 _prepare = of("training/prepare.py", "tests/training/test_planning.py")
 _train = of("cli/train.py", "tests/cli/test_train_budget.py")
+_dry_run = of("cli/dry_run.py", "tests/cli/test_train_budget.py")
 
 _FILL = "test_whole_steps_fill_the_time_and_never_exceed_it"
 _LEAST = "test_the_least_budget_holds_the_least_steps_and_no_shorter_one_does"
@@ -106,7 +107,7 @@ DEFECTS = [
            "    if False:\n        raise InputError(",
            "a run that goes on keeps its own budget",
            "test_a_run_that_goes_on_keeps_its_own_budget"),
-    _train("    if not json_wanted:\n        _print_settings(",
+    _dry_run("    if not json_wanted:\n        _print_settings(",
            "    if False:\n        _print_settings(", "a dry run tells its settings",
            "test_a_dry_run_prints_its_settings_before_it_measures"),
 ]  # fmt: skip

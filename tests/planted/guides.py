@@ -6,7 +6,6 @@ from planted.defect import of
 
 _caption = of("training/captioning.py", "tests/training/test_encoder.py")
 _joint = of("training/joint.py", "tests/training/test_encoder.py")
-_train = of("cli/train.py", "tests/cli/test_train_verb.py")
 _progress = of("cli/progress.py", "tests/cli/test_progress.py")
 _convolutions = of("fast/convolutions.py", "tests/fast/test_fast_equals_plain.py")
 _fold = of("inference/fold.py", "tests/test_pipeline.py")
@@ -26,7 +25,8 @@ DEFECTS = [
     of("data/check.py", "tests/cli/test_train_verb.py")(
          "if len(examples) < 2:", "if False:", "one photograph is too few",
          "test_one_photograph_is_too_few_to_train_on"),
-    _train('settings = settled.model_dump(mode="json")',
+    of("cli/dry_run.py", "tests/cli/test_train_verb.py")(
+        'settings = settled.model_dump(mode="json")',
            'settings = plan.settings.model_dump(mode="json")',
            "a dry run tells the steps that will be made",
            "test_a_dry_run_tells_epochs_in_steps"),

@@ -35,6 +35,9 @@ _BOARD = "test_a_broken_tensorboard_costs_one_sentence_and_nothing_else"
 _IN_USE = "test_a_folder_in_use_refuses_a_second_process_by_the_firsts_number"
 
 _READ = [
+    _run("if begun is not None and kept_inputs(begun) is not None:", "if False:",
+         "a dry run of a run that goes on refuses other data",
+         "tests/training/test_resume.py::test_a_dry_run_of_a_run_that_goes_on_refuses_the_same"),
     _inputs("    found = difference(before, now, plan)\n", "    found = None\n",
             "other data under the same root is refused", _OTHER),
     _inputs("_digest(example.captions))", "_digest([]))", "other captions are refused", _OTHER),

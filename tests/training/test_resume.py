@@ -156,6 +156,19 @@ def test_other_data_under_the_same_root_is_refused_by_what_differs(
     assert before == after
 
 
+def test_a_dry_run_of_a_run_that_goes_on_refuses_the_same(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go_on = ["train", "--run", str(copy / "run"), "--resume", "--dry-run", "--json"]
+    assert stackgan(go_on) == 0
+    before = {path: path.read_bytes() for path in (copy / "run").rglob("*") if path.is_file()}
+    caption(copy / "photos")
+    capsys.readouterr()
+    assert stackgan(go_on) == 2
+    assert "the captions of 1 photograph (5.png) differ" in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in (copy / "run").rglob("*") if p.is_file()}
+
+
 def test_another_encoder_at_the_same_place_is_refused(copy: Path) -> None:
     new_encoder(copy / "text_encoder.safetensors", 1)
     with pytest.raises(InputError, match=r"text encoder .*text_encoder.* is another one"):

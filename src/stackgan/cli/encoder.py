@@ -46,49 +46,61 @@ class _Precision(StrEnum):
     bf16 = "bf16"
 
 
+DataOption = Annotated[str, typer.Option("--data", help="A name of `stackgan data list`.")]
+RootOption = Annotated[Path, typer.Option("--root", help="The folder that holds the data set.")]
+OutOption = Annotated[Path, typer.Option("--out", help="A folder for the encoder and its cache.")]
+StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Mini-batches.")]
+BatchOption = Annotated[
+    int,
+    typer.Option("--batch", min=2, help="Pairs in a mini-batch; of the paper's hinge one a class."),
+]
+LearningRateOption = Annotated[
+    float, typer.Option("--learning-rate", min=1e-9, max=1.0, help="Adam's highest rate.")
+]
+ImageNetworkOption = Annotated[
+    _ImageNetwork,
+    typer.Option(help="Frozen EfficientNet-Lite1 features, or a small net trained along."),
+]
+ObjectiveOption = Annotated[
+    _Objective, typer.Option(help="The paper's hinge over classes, or over single images.")
+]
+ImagePxOption = Annotated[
+    int,
+    typer.Option("--image-px", min=16, max=1024, help="Photographs are shrunk to this side."),
+]
+WordingsShareOption = Annotated[
+    float,
+    typer.Option("--wordings-share", min=0, max=1, help="Share of wordings as people type them."),
+]
+PrecisionOption = Annotated[
+    _Precision, typer.Option(help="bf16 halves the time where the processor has it.")
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="The encoder's name.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**62 - 1, help="All draws follow from it.")
+]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
+]
+
+
 @app.command()
 def train(
-    data: Annotated[str, typer.Option("--data", help="A name of `stackgan data list`.")],
-    root: Annotated[Path, typer.Option("--root", help="The folder that holds the data set.")],
-    out: Annotated[Path, typer.Option("--out", help="A folder for the encoder and its cache.")],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Mini-batches.")] = 6000,
-    batch: Annotated[
-        int,
-        typer.Option(
-            "--batch", min=2, help="Pairs in a mini-batch; of the paper's hinge one a class."
-        ),
-    ] = 40,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", min=1e-9, max=1.0, help="Adam's highest rate.")
-    ] = 7e-4,
-    image_network: Annotated[
-        _ImageNetwork,
-        typer.Option(help="Frozen EfficientNet-Lite1 features, or a small net trained along."),
-    ] = _ImageNetwork.lite1,
-    objective: Annotated[
-        _Objective, typer.Option(help="The paper's hinge over classes, or over single images.")
-    ] = _Objective.structured,
-    image_px: Annotated[
-        int,
-        typer.Option("--image-px", min=16, max=1024, help="Photographs are shrunk to this side."),
-    ] = 64,
-    wordings_share: Annotated[
-        float,
-        typer.Option(
-            "--wordings-share", min=0, max=1, help="Share of wordings as people type them."
-        ),
-    ] = 0.0,
-    precision: Annotated[
-        _Precision, typer.Option(help="bf16 halves the time where the processor has it.")
-    ] = _Precision.float32,
-    name: Annotated[str | None, typer.Option("--name", help="The encoder's name.")] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**62 - 1, help="All draws follow from it.")
-    ] = 0,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
-    ] = None,
+    data: DataOption,
+    root: RootOption,
+    out: OutOption,
+    steps: StepsOption = 6000,
+    batch: BatchOption = 40,
+    learning_rate: LearningRateOption = 7e-4,
+    image_network: ImageNetworkOption = _ImageNetwork.lite1,
+    objective: ObjectiveOption = _Objective.structured,
+    image_px: ImagePxOption = 64,
+    wordings_share: WordingsShareOption = 0.0,
+    precision: PrecisionOption = _Precision.float32,
+    name: NameOption = None,
+    seed: SeedOption = 0,
+    option: OptionOption = None,
     json_wanted: Json = False,
 ) -> None:
     """Train a char-CNN-RNN and an image side to one joint embedding. Ctrl-C saves what there is."""

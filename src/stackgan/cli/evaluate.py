@@ -13,32 +13,46 @@ if TYPE_CHECKING:
     from stackgan.data.examples import Split
 
 
+ModelOption = Annotated[str, typer.Argument(help="A shipped name, a model folder or a run folder.")]
+DataOption = Annotated[str, typer.Option(help="Name of the data set; `stackgan data list`.")]
+RootOption = Annotated[Path, typer.Option(help="The folder that holds the data set.")]
+SplitOption = Annotated[str, typer.Option(help="train, test or all.")]
+MetricsOption = Annotated[str, typer.Option(help="Of kid, fd and swd, with commas.")]
+CountOption = Annotated[
+    int | None,
+    typer.Option("-n", "--count", help="How many pictures; without it one for each example."),
+]
+CopiesOption = Annotated[
+    int, typer.Option(min=1, help="Pictures of a sentence in a row; the authors' code: 16.")
+]
+SeedOption = Annotated[int, typer.Option(help="Added to a picture's place in the list.")]
+StageOption = Annotated[int | None, typer.Option(help="1: the sketches; 2: the pictures.")]
+FitOption = Annotated[str, typer.Option(help="As in training: crop, squeeze, box or box_authors.")]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
+]
+OutOption = Annotated[Path | None, typer.Option(help="Write the report as JSON.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+AsJsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
 def command(
-    model: Annotated[str, typer.Argument(help="A shipped name, a model folder or a run folder.")],
-    data: Annotated[str, typer.Option(help="Name of the data set; `stackgan data list`.")],
-    root: Annotated[Path, typer.Option(help="The folder that holds the data set.")],
+    model: ModelOption,
+    data: DataOption,
+    root: RootOption,
     encoder: Encoder = None,
-    split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
-    metrics: Annotated[str, typer.Option(help="Of kid, fd and swd, with commas.")] = "kid,fd,swd",
-    count: Annotated[
-        int | None,
-        typer.Option("-n", "--count", help="How many pictures; without it one for each example."),
-    ] = None,
-    copies: Annotated[
-        int, typer.Option(min=1, help="Pictures of a sentence in a row; the authors' code: 16.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Added to a picture's place in the list.")] = 0,
-    stage: Annotated[int | None, typer.Option(help="1: the sketches; 2: the pictures.")] = None,
-    fit: Annotated[
-        str, typer.Option(help="As in training: crop, squeeze, box or box_authors.")
-    ] = "box",
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="One of the reader's options, such as missing=skip; may be repeated."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    split: SplitOption = "test",
+    metrics: MetricsOption = "kid,fd,swd",
+    count: CountOption = None,
+    copies: CopiesOption = 1,
+    seed: SeedOption = 0,
+    stage: StageOption = None,
+    fit: FitOption = "box",
+    option: OptionOption = None,
+    out: OutOption = None,
+    device: DeviceOption = "auto",
+    as_json: AsJsonOption = False,
 ) -> None:
     """Score a model against photographs it never saw, the protocol beside the numbers."""
     import json

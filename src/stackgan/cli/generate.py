@@ -31,83 +31,79 @@ if TYPE_CHECKING:
     from stackgan.result import Result
 
 
+CaptionsOption = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="CAPTION...", help="One that begins with a hyphen goes after --."),
+]
+NumImagesOption = Annotated[
+    int,
+    typer.Option("-n", "--num-images", min=1, max=MOST, help="Pictures of each caption."),
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="Picture i of a caption has seed SEED + i.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE.png|DIR",
+        help="One PNG (several pictures: a labelled grid), or a folder of PNGs. "
+        "Without it: ./FIRST-WORDS-SEED.png for each. A name that is another picture's gets "
+        "-2, -3, ...",
+    ),
+]
+StageOption = Annotated[
+    int | None,
+    typer.Option("--stage", min=1, max=2, help="1: 64x64 sketches; 2: pictures (default)."),
+]
+CaptionsFileOption = Annotated[
+    str | None,
+    typer.Option("--captions", metavar="FILE", help="Captions, one a line; - is stdin."),
+]
+SketchesOption = Annotated[
+    bool, typer.Option("--sketches", help="The Stage-I sketch beside each picture.")
+]
+TruncationOption = Annotated[
+    float | None,
+    typer.Option(
+        "--truncation",
+        min=0.0,
+        help="Under 1: safer and less varied. Without it the model's own, else 1.",
+    ),
+]
+BestOfOption = Annotated[
+    int,
+    typer.Option(
+        "--best-of",
+        metavar="N",
+        min=1,
+        max=MOST,
+        help="Draw N for each picture, keep the one that fits best: of seeds SEED + i N ...",
+    ),
+]
+
+
 def command(
-    captions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CAPTION...", help="One that begins with a hyphen goes after --."),
-    ] = None,
+    captions: CaptionsOption = None,
     model: Model = "flowers",
     encoder: Encoder = None,
-    num_images: Annotated[
-        int,
-        typer.Option("-n", "--num-images", min=1, max=MOST, help="Pictures of each caption."),
-    ] = 1,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Picture i of a caption has seed SEED + i.")
-    ] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE.png|DIR",
-            help="One PNG (several pictures: a labelled grid), or a folder of PNGs. "
-            "Without it: ./FIRST-WORDS-SEED.png for each. A name that is another picture's gets "
-            "-2, -3, ...",
-        ),
-    ] = None,
-    stage: Annotated[
-        int | None,
-        typer.Option("--stage", min=1, max=2, help="1: 64x64 sketches; 2: pictures (default)."),
-    ] = None,
-    captions_file: Annotated[
-        str | None,
-        typer.Option("--captions", metavar="FILE", help="Captions, one a line; - is stdin."),
-    ] = None,
-    sketches: Annotated[
-        bool, typer.Option("--sketches", help="The Stage-I sketch beside each picture.")
-    ] = False,
-    truncation: Annotated[
-        float | None,
-        typer.Option(
-            "--truncation",
-            min=0.0,
-            help="Under 1: safer and less varied. Without it the model's own, else 1.",
-        ),
-    ] = None,
-    best_of: Annotated[
-        int,
-        typer.Option(
-            "--best-of",
-            metavar="N",
-            min=1,
-            max=MOST,
-            help="Draw N for each picture, keep the one that fits best: of seeds SEED + i N ...",
-        ),
-    ] = 1,
+    num_images: NumImagesOption = 1,
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    stage: StageOption = None,
+    captions_file: CaptionsFileOption = None,
+    sketches: SketchesOption = False,
+    truncation: TruncationOption = None,
+    best_of: BestOfOption = 1,
     json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
 ) -> None:
     """Draw pictures from captions. Every PNG carries caption, seed, model and version."""
-    from stackgan.data.examples import plain
     from stackgan.errors import InputError
 
-    asked = list(captions or [])
-    if len(asked) > 1 and not any(" " in caption.strip() for caption in asked):
-        warn(
-            f"{len(asked)} captions of one word each are drawn; a sentence goes into quotation "
-            f'marks: "{" ".join(asked)[:60]}"'
-        )
-    if captions_file is not None:
-        asked += read_captions(captions_file)
-    if not asked:
-        raise InputError(
-            'no caption was given, such as `stackgan generate "a flower with pink petals"`'
-        )
-    for caption in asked:
-        if not plain(caption).strip():
-            raise InputError("a caption is empty; expected a sentence")
+    asked = _asked(captions, captions_file)
     one_file = out is not None and is_png(out)
     if out is not None and one_file:
         check_png(out)
@@ -136,6 +132,29 @@ def command(
         else:
             saved = save_each(parts, out or Path(), sketches, len(asked) * num_images)
     answer("\n".join(map(str, saved.paths)), {**saved.told, "remarks": remarks}, json)
+
+
+def _asked(captions: list[str] | None, captions_file: str | None) -> list[str]:
+    """The captions of the command line and of ``--captions``; InputError where one is missing."""
+    from stackgan.data.examples import plain
+    from stackgan.errors import InputError
+
+    asked = list(captions or [])
+    if len(asked) > 1 and not any(" " in caption.strip() for caption in asked):
+        warn(
+            f"{len(asked)} captions of one word each are drawn; a sentence goes into quotation "
+            f'marks: "{" ".join(asked)[:60]}"'
+        )
+    if captions_file is not None:
+        asked += read_captions(captions_file)
+    if not asked:
+        raise InputError(
+            'no caption was given, such as `stackgan generate "a flower with pink petals"`'
+        )
+    for caption in asked:
+        if not plain(caption).strip():
+            raise InputError("a caption is empty; expected a sentence")
+    return asked
 
 
 class Saved(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stackgan.cli.answer import answer
+from stackgan.cli.dry_run import estimate
+from stackgan.cli.dry_run import say as _say
 from stackgan.cli.options import Threads, use_free_threads
 from stackgan.cli.progress import bar
 from stackgan.errors import InputError, StackGANError
@@ -23,69 +24,88 @@ if TYPE_CHECKING:
 STAGES = {"1": (1,), "2": (2,), "both": (1, 2)}
 
 
+RunOption = Annotated[Path, typer.Option(help="The run's folder: everything is written there.")]
+DataOption = Annotated[
+    str | None, typer.Option(help="Kind of data set; `stackgan data list` shows them.")
+]
+RootOption = Annotated[Path | None, typer.Option(help="The data set's folder.")]
+PresetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A preset: modern (the default), paper, authors-tf, authors-pt, authors-pt-coco, "
+        "finetune, toy, oxford102, cub, coco, or after another one ablation-...; may be given "
+        "several times, the later one wins."
+    ),
+]
+StageOption = Annotated[str | None, typer.Option(help="1, 2 or both.", show_default="both")]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="One of the reader's options, such as test_fraction=0; may be repeated."),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(help="A text encoder's file or folder, or a model that has one."),
+]
+Stage1Option = Annotated[
+    str | None, typer.Option(help="For --stage 2: the model whose Stage-I is refined.")
+]
+InitFromOption = Annotated[
+    str | None, typer.Option(help="Begin from a model's weights and its encoder.")
+]
+ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
+AssignOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting, such as stage1.steps=4000; may be repeated."),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Plan all trainings into 20m, 1h or 1h30m on this machine: measured first, told "
+        "before it starts.",
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the run in --run; --root where its data was moved, --set for rates, "
+        "precision or more steps.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|fp32|bf16",
+        help="What to compute in; auto: the faster one, measured. The same as --set precision=",
+    ),
+]
+JsonWantedOption = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
 def command(
-    run: Annotated[Path, typer.Option(help="The run's folder: everything is written there.")],
-    data: Annotated[
-        str | None, typer.Option(help="Kind of data set; `stackgan data list` shows them.")
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A preset: modern (the default), paper, authors-tf, authors-pt, authors-pt-coco, "
-            "finetune, toy, oxford102, cub, coco, or after another one ablation-...; may be given "
-            "several times, the later one wins."
-        ),
-    ] = None,
-    stage: Annotated[str | None, typer.Option(help="1, 2 or both.", show_default="both")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="One of the reader's options, such as test_fraction=0; may be repeated."),
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(help="A text encoder's file or folder, or a model that has one."),
-    ] = None,
-    stage1: Annotated[
-        str | None, typer.Option(help="For --stage 2: the model whose Stage-I is refined.")
-    ] = None,
-    init_from: Annotated[
-        str | None, typer.Option(help="Begin from a model's weights and its encoder.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    assign: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="One setting, such as stage1.steps=4000; may be repeated."),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Plan all trainings into 20m, 1h or 1h30m on this machine: measured first, told "
-            "before it starts.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the run in --run; --root where its data was moved, --set for rates, "
-            "precision or more steps.",
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print settings, sizes, time and memory; train not.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|fp32|bf16",
-            help="What to compute in; auto: the faster one, measured. The same as --set precision=",
-        ),
-    ] = None,
+    run: RunOption,
+    data: DataOption = None,
+    root: RootOption = None,
+    preset: PresetOption = None,
+    stage: StageOption = None,
+    option: OptionOption = None,
+    encoder: EncoderOption = None,
+    stage1: Stage1Option = None,
+    init_from: InitFromOption = None,
+    config: ConfigOption = None,
+    assign: AssignOption = None,
+    budget: BudgetOption = None,
+    resume: ResumeOption = False,
+    dry_run: DryRunOption = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
     threads: Threads = None,
-    json_wanted: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    json_wanted: JsonWantedOption = False,
 ) -> None:
     """Train Stage-I, Stage-II or both; --resume goes on after any stop, bit for bit."""
     from dataclasses import replace
@@ -109,7 +129,7 @@ def command(
         plan = _plan(settings, data, root, option, stage or "both", encoder, stage1, init_from)
         plan = replace(plan, budget=_budget(budget, config, assign))
     if dry_run:
-        _estimate(run, plan, where, json_wanted)
+        estimate(run, plan, where, json_wanted, resume)
         return
     if not resume:
         if budget is not None:
@@ -251,122 +271,6 @@ def reader_options(words: list[str]) -> dict[str, int | float | str]:
 def _found(name: str | None) -> str | None:
     """An existing path made absolute; a shipped model's name as it is."""
     return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
-
-
-def _estimate(run: Path, plan: Plan, device: str, json_wanted: bool) -> None:
-    """Answer with what the run would read and cost, measured on a few steps.
-
-    In words the settings come at once: they are known before anything is measured.
-    """
-    from stackgan.fast.forms import use_forms
-    from stackgan.training.arithmetic import known_forms
-    from stackgan.training.planning import draft
-    from stackgan.training.prepare import in_steps
-    from stackgan.training.run import check
-
-    examples = check(plan)
-    found = {
-        "photographs": len(examples),
-        "captions": sum(len(example.captions) for example in examples),
-    }
-    settled = plan.settings
-    for number in plan.stages:
-        batch = getattr(plan.settings, f"stage{number}").batch_size
-        settled = in_steps(settled, number, max(1, len(examples) // batch))
-    settings = settled.model_dump(mode="json")
-    if not json_wanted:
-        _print_settings(settings, found, plan)
-    _say("measuring")
-    use_forms(known_forms())
-    if plan.budget is None:
-        lines, told = _costs(plan, settled, device)
-    else:
-        lines, told = _planned(draft(run, plan, examples, device))
-    line, computes = _computes(plan, device)
-    told = {"settings": settings, "data": found, **told, "computes": computes}
-    answer("\n".join([*lines, line]), told, json_wanted)
-
-
-def _print_settings(settings: dict[str, Any], found: dict[str, int], plan: Plan) -> None:
-    """Settings and data in words, at once; without those that are planned and told later.
-
-    Nor with those of a text encoder's training, where none is trained.
-    """
-    from stackgan.training.budget import is_planned
-
-    planned = plan.budget is not None
-    flat = [each for each in _flat(settings) if not (planned and is_planned(each[0]))]
-    if not plan.trains_encoder:
-        flat = [each for each in flat if not each[0].startswith("encoder.")]
-    lines = [f"{name} = {value}" for name, value in flat]
-    if not plan.trains_encoder:
-        source = plan.encoder or plan.init_from or plan.stage1
-        lines.append(f"text encoder: taken over from {source}; none is trained")
-    lines.append(
-        f"train on {found['photographs']:,} photographs with {found['captions']:,} captions"
-    )
-    answer("\n".join(lines), {}, False)
-    sys.stdout.flush()
-
-
-def _costs(plan: Plan, settings: Settings, device: str) -> tuple[list[str], dict[str, Any]]:
-    """What each stage would cost, in words and as values."""
-    from stackgan.training.estimate import estimate_stage
-
-    costs = {f"stage{n}": estimate_stage(settings, n, device) for n in plan.stages}
-    lines = [
-        f"{name}: generator {cost['generator'] / 1e6:.2f}M and discriminator "
-        f"{cost['discriminator'] / 1e6:.2f}M weights, {cost['steps']} steps of about "
-        f"{cost['step_s']:.2f} s = {cost['hours']:.1f} hours, "
-        f"{cost['memory_bytes'] / 2**30:.1f} GiB of memory on {device}"
-        for name, cost in costs.items()
-    ]
-    return lines, costs
-
-
-def _computes(plan: Plan, device: str) -> tuple[str, dict[str, Any]]:
-    """What a run would compute in, in words and as values."""
-    import torch
-
-    from stackgan.machine import processor
-    from stackgan.training.arithmetic import known_forms
-    from stackgan.training.assemble import computes_in_bf16
-
-    told = {
-        "precision": "bf16" if computes_in_bf16(plan.settings, device) else "fp32",
-        "threads": torch.get_num_threads(),
-        "processor": processor() if device == "cpu" else device,
-        "forms_measured": len(known_forms()),
-    }
-    line = "computes in {precision} with {threads} threads on {processor}".format_map(told)
-    return line, told
-
-
-def _planned(plan: Plan) -> tuple[list[str], dict[str, Any]]:
-    """The settings that fill a budget and its table, in words and as values."""
-    from stackgan.training.budget import is_planned, rows, table
-
-    if plan.budget is None:
-        return [], {}
-    settings = plan.settings.model_dump(mode="json")
-    lines = [f"{name} = {value}" for name, value in _flat(settings) if is_planned(name)]
-    lines.append(table(plan.budget, plan.settings))
-    return lines, {"settings": settings, "budget": rows(plan.budget, plan.settings)}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        flat += (
-            _flat(value, f"{prefix}{name}.")
-            if isinstance(value, dict)
-            else [(prefix + name, value)]
-        )
-    return flat
-
-
-def _say(sentence: str) -> None:
-    print(f"stackgan: {sentence}", file=sys.stderr)
 
 
 class _Bars:

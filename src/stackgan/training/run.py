@@ -34,7 +34,7 @@ from stackgan.text import TextEncoder, load_encoder
 from stackgan.training.arithmetic import choose, go_on, write_arithmetic
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from stackgan.training.inputs import read_inputs, require_same, write_inputs
+from stackgan.training.inputs import kept_inputs, read_inputs, require_same, write_inputs
 from stackgan.training.lock import held
 from stackgan.training.loop import Tally, paint_sheet, require_finite, require_sound, run_steps
 from stackgan.training.plan import Plan, cache_folder, read_plan, require_new
@@ -64,14 +64,21 @@ Say = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
 
-def check(plan: Plan) -> list[Example]:
+def check(plan: Plan, begun: Path | None = None) -> list[Example]:
     """See that everything the plan names can be used; return the training examples.
 
+    Args:
+        begun: the folder of a run that is to go on; nothing is written there.
+
     Raises:
-        InputError: a stage's batch is larger than the data set.
+        InputError: a stage's batch is larger than the data set, or the run ``begun`` would read
+            something else than at its start.
         DataError, ModelError: the data set, encoder or model cannot be read.
     """
-    return _checked(plan)[0]
+    examples, encoder = _checked(plan)
+    if begun is not None and kept_inputs(begun) is not None:
+        require_same(begun, plan, read_inputs(plan, examples, encoder), lambda sentence: None)
+    return examples
 
 
 def _checked(plan: Plan) -> tuple[list[Example], TextEncoder | None]:
