@@ -24,7 +24,7 @@ import torch
 from stackgan.config import Settings, StageSettings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
-from stackgan.errors import DataError, ModelError, NonFiniteLoss
+from stackgan.errors import ModelError, NonFiniteLoss
 from stackgan.files import remove_parts, write_json
 from stackgan.hub import load_model, save_model
 from stackgan.networks.conditioning import measure_text
@@ -52,13 +52,13 @@ from stackgan.training.prepare import (
 from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
 from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
-from stackgan.training.shortage import shortage_told
 from stackgan.training.sheets import sheet_captions, write_captions
+from stackgan.training.shortage import shortage_told
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
 from stackgan.training.trainable import require_trainable
 
-SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
+SHEET_COLUMNS = 8
 FOLDERS = ("encoder", "cache", "stage1", "stage2")
 
 Say = Callable[[str], None]
