@@ -152,12 +152,13 @@ def test_folded_and_lower_precision_pictures_are_close_to_the_plain_networks(mod
 
 
 def test_refining_the_sketches_of_a_call_gives_its_pictures(model):
+    model = StackGAN.from_pretrained(model.loaded.folder, "cpu", precision="fp32")
     result = model(PINK, 2, seed=3)
     refined = model.refine(result.sketches, PINK, seed=3)
     assert refined.images[0].size == (256, 256)
     for drawn, again in zip(result.images, refined.images, strict=True):
         levels = torch.tensor(list(drawn.tobytes())) - torch.tensor(list(again.tobytes()))
-        assert levels.abs().float().mean() < 3
+        assert levels.abs().float().mean() < 3  # sketches are refined as they are shown, in levels
     assert same(refined.sketches, result.sketches)
 
 

@@ -320,3 +320,11 @@ def test_clipping_keeps_the_gradient_of_what_overshoots() -> None:
     assert_close(clipped[0, 0, 0], torch.tensor([-1.0, 0.5, 1.0]))
     clipped.sum().backward()
     assert_close(images.grad, torch.ones_like(images))
+
+
+def test_4x4_maps_are_halved_to_no_more_than_eight_widths() -> None:
+    """With a bound of 384 maps a body of width 16 and six down blocks ends in 96 maps, not 128."""
+    body = Body(16, image_px=256, normalisation="none", max_width=384)
+    assert body.widths == [3, 16, 32, 64, 128, 256, 384] and body.channels == 96
+    judge = Discriminator(5, 4, body, Heads())
+    assert judge.features(torch.zeros(2, 3, 256, 256)).whole.shape == (2, 96, 4, 4)

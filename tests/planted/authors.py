@@ -6,9 +6,10 @@ from planted.defect import of
 
 _ANY = "tests/training/test_variants.py"
 _NETWORKS = "tests/systems/stackgan/test_authors_networks.py"
-_variants = of("training/variants.py", _ANY)
+_variants = of("systems/stackgan/variants.py", _ANY)
 _losses = of("systems/losses.py", _ANY)
-_steps = of("training/steps.py", _ANY)
+_steps = of("systems/stackgan/step.py", _ANY)
+_made = of("training/steps.py", _ANY)
 _schedule = of("training/schedule.py", _ANY)
 _checkpoint = of("training/checkpoint.py", _ANY)
 _prepare = of("training/prepare.py", _ANY)
@@ -111,8 +112,8 @@ _TRAINING = [
         _FROZEN,
     ),
     _steps(
-        'keep = len(parts) == 1 and settings.fakes == "reused"',
-        "keep = len(parts) == 1",
+        'keep = count == 1 and settings.fakes == "reused"',
+        "keep = count == 1",
         "TF's fakes are drawn anew",
         "test_redrawn_fakes_are_of_new_noise_and_only_they_teach",
     ),
@@ -122,7 +123,7 @@ _TRAINING = [
         "a fine-tuned Stage-I keeps its share of the rate",
         _TUNED,
     ),
-    _steps(
+    _made(
         '"lr": share * settings.generator_lr',
         '"lr": settings.generator_lr',
         "a fine-tuned Stage-I begins with its share of the rate",

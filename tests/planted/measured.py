@@ -179,7 +179,7 @@ _FORMS = [
         "nine products need whole tiles",
         _SAME,
     ),
-    of("training/steps.py", "tests/training/test_arithmetic.py")(
+    of("systems/stackgan/step.py", "tests/training/test_arithmetic.py")(
         "    with torch_alone():\n        features = discriminator.features(images)",
         "    if True:\n        features = discriminator.features(images)",
         "the penalty is torch's own",

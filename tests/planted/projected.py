@@ -5,8 +5,8 @@ from __future__ import annotations
 from planted.defect import of
 
 _judge = of("systems/projected.py", "tests/systems/test_projected.py")
-_step = of("training/steps.py", "tests/training/test_projected_step.py")
-_heads = of("training/heads.py", "tests/training/test_projected_step.py")
+_step = of("systems/stackgan/step.py", "tests/training/test_projected_step.py")
+_heads = of("systems/stackgan/head_losses.py", "tests/training/test_projected_step.py")
 _maps = of("fast/frozen_maps.py", "tests/fast/test_frozen_maps.py")
 _kept = of("training/checkpoint.py", "tests/training/test_projected_step.py")
 

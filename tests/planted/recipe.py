@@ -6,14 +6,16 @@ from planted.defect import of
 
 _heads = of("systems/projected.py", "tests/systems/test_projected_text.py")
 _side = of("systems/side_heads.py", "tests/systems/test_side_heads.py")
-_projected_step = of("training/steps.py", "tests/training/test_projected_text_step.py")
-_projected_loss = of("training/heads.py", "tests/training/test_projected_text_step.py")
-_side_loss = of("training/heads.py", "tests/training/test_side_heads_step.py")
-_side_step = of("training/steps.py", "tests/training/test_side_heads_step.py")
-_crop_step = of("training/steps.py", "tests/training/test_sketches.py")
+_projected_step = of("systems/stackgan/step.py", "tests/training/test_projected_text_step.py")
+_projected_loss = of(
+    "systems/stackgan/head_losses.py", "tests/training/test_projected_text_step.py"
+)
+_side_loss = of("systems/stackgan/head_losses.py", "tests/training/test_side_heads_step.py")
+_side_step = of("systems/stackgan/step.py", "tests/training/test_side_heads_step.py")
+_crop_step = of("systems/stackgan/step.py", "tests/training/test_sketches.py")
 _average = of("training/ema.py", "tests/training/test_steps.py")
-_sketches = of("training/sketches.py", "tests/training/test_sketches.py")
-_spectrum = of("training/spectrum.py", "tests/training/test_spectrum.py")
+_sketches = of("systems/stackgan/sketches.py", "tests/training/test_sketches.py")
+_spectrum = of("systems/spectrum.py", "tests/training/test_spectrum.py")
 _modern = of("systems/stackgan/modern.py", "tests/systems/stackgan/test_told_sketches.py")
 _config = of("config.py", "tests/test_config.py")
 _hub = of("hub.py", "tests/test_hub.py")
@@ -267,7 +269,7 @@ _PEAKS = [
         "the power is of crops where crops are judged",
         "test_the_photographs_power_is_of_crops_where_crops_are_judged",
     ),
-    of("training/steps.py", "tests/training/test_spectrum.py")(
+    of("systems/stackgan/step.py", "tests/training/test_spectrum.py")(
         "loss + settings.spectrum_weight * too_much",
         "loss + too_much.detach()",
         "the generator pays for its spectrum",

@@ -14,8 +14,9 @@ _layers = of("networks/layers.py", _EQUAL)
 _up = of("fast/up_kernels.py", _EQUAL)
 _joined = of("fast/replicated.py", _EQUAL)
 _adam = of("fast/adam.py", "tests/fast/test_adam.py")
-_parts = of("training/parts.py", "tests/training/test_parts.py")
-_steps = of("training/steps.py", "tests/training/test_parts.py")
+_parts = of("systems/parts.py", "tests/training/test_parts.py")
+_steps = of("systems/stackgan/step.py", "tests/training/test_parts.py")
+_made = of("training/steps.py", "tests/training/test_parts.py")
 _again = of("networks/arranged.py", "tests/training/test_parts.py")
 _together = of("networks/together.py", _EQUAL)
 _critic = of("systems/stackgan/discriminators.py", _EQUAL)
@@ -108,14 +109,21 @@ DEFECTS = [
           "test_a_weight_without_gradient_stays"),
     _parts("share = value if count == 1 else value / count", "share = value",
            "a report is the mean over the parts", _SUM),
-    _steps("loss, said = _discriminator_part(stage, views[place], part, made[-1], random)",
-           "loss, said = _discriminator_part(stage, views[0], part, made[-1], random)",
+    _steps("loss, said = _discriminator_part(stage, views[place], part, fakes, random)",
+           "loss, said = _discriminator_part(stage, views[0], part, fakes, random)",
            "every part's photographs are judged",
            "test_every_part_is_judged_and_paid_for_with_its_own_numbers"),
     _steps('numbers[place].again(settings.fakes == "reused")', "numbers[place].again(False)",
            "a part's images are made again of the same numbers",
            "test_every_part_is_judged_and_paid_for_with_its_own_numbers"),
-    _steps("generator.recompute = discriminator.recompute = settings.recompute", "pass",
+    of("training/turns.py", "tests/training/test_parts.py")(
+        "for left in reversed(range(parts)):", "for left in (0,) * parts:",
+        "the weights move with a turn's last part",
+        "test_every_part_is_judged_and_paid_for_with_its_own_numbers"),
+    of("training/turns.py", "tests/training/test_turns.py")(
+        "if turn is None or turn.player != player:", "if turn is None:",
+        "a turn has all its parts", "test_a_turn_without_all_its_parts_is_refused"),
+    _made("generator.recompute = discriminator.recompute = settings.recompute", "pass",
            "recompute reaches the networks", "test_recomputing_keeps_fewer_maps"),
     of("config.py", "tests/training/test_parts.py")(
         "self.batch_size % self.accumulate or self.batch_size < 2 * self.accumulate",

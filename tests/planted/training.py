@@ -5,16 +5,17 @@ from __future__ import annotations
 from planted.defect import of
 
 _losses = of("systems/losses.py", "tests/systems/test_losses.py")
-_steps = of("training/steps.py", "tests/training/test_steps.py")
+_steps = of("systems/stackgan/step.py", "tests/training/test_steps.py")
+_made = of("training/steps.py", "tests/training/test_steps.py")
 _ema = of("training/ema.py", "tests/training/test_steps.py")
 _schedule = of("training/schedule.py", "tests/training/test_steps.py")
-_variants = of("training/variants.py", "tests/training/test_steps.py")
+_variants = of("systems/stackgan/variants.py", "tests/training/test_steps.py")
 _augment = of("systems/augment.py", "tests/training/test_steps.py")
 _loop = of("training/loop.py", "tests/training/test_loop.py")
 _checkpoint = of("training/checkpoint.py", "tests/training/test_run.py")
 _run = of("training/run.py", "tests/training/test_run.py")
 _assemble = of("training/assemble.py", "tests/training/test_run.py")
-_sketches = of("training/sketches.py", "tests/training/test_steps.py")
+_sketches = of("systems/stackgan/sketches.py", "tests/training/test_steps.py")
 _record = of("training/record.py", "tests/training/test_record.py")
 _memory = of("memory.py", "tests/test_memory.py")
 _config = of("config.py", "tests/test_config.py")
@@ -296,7 +297,7 @@ _STEP = [
         "the generator's fakes are augmented",
         "test_whatever_the_discriminator_sees_is_augmented",
     ),
-    _steps(
+    _made(
         "sketcher.eval().requires_grad_(",
         "sketcher.requires_grad_(",
         "Stage-I's statistics do not move",
@@ -335,7 +336,7 @@ _STEP = [
         "sketch_weight weighs the sketch",
         "test_each_part_of_the_generators_loss_has_its_weight",
     ),
-    of("training/parts.py", "tests/training/test_steps.py")(
+    of("systems/parts.py", "tests/training/test_steps.py")(
         "judge.requires_grad_(True)",
         "pass",
         "the discriminator goes on learning",

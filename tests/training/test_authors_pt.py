@@ -204,7 +204,7 @@ def test_three_steps_train_as_recorded(
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
     r = recorded("three_steps")
     # The recorded photographs are not of 256 levels: they pass as they are.
-    monkeypatch.setattr("stackgan.training.steps.to_images", lambda images: images)
+    monkeypatch.setattr("stackgan.systems.stackgan.step.to_images", lambda images: images)
     stage = stage_of(number, settings)
     before = stage.generator.rgb.weight.detach().clone()
     for step, expected in enumerate(r[f"stage{number}_losses"]):
@@ -245,7 +245,7 @@ def as_the_command(preset: str, number: Literal[1, 2], *more: str) -> Stage:
 def first_step(stage: Stage, number: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
     """The six losses of the stage's first step, and those that were recorded."""
     r = recorded("three_steps")
-    monkeypatch.setattr("stackgan.training.steps.to_images", lambda images: images)
+    monkeypatch.setattr("stackgan.systems.stackgan.step.to_images", lambda images: images)
     embedding = r[f"stage{number}_embedding"][0]
     batch = StepBatch(real_pixels(number, 0, r), embedding, embedding.roll(-1, 0))
     draw = functools.partial(next_of, draws(number, 0, r))

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from stackgan.config import Architecture, StageSettings, validate_settings
 from stackgan.errors import InputError
 from stackgan.networks.initialise import initialise
+from stackgan.systems.parts import split
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
-from stackgan.training.parts import split
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 TINY = Architecture(

@@ -18,9 +18,9 @@ from stackgan.networks.features import EfficientNetLite
 from stackgan.networks.initialise import initialise
 from stackgan.systems.losses import called_fake, generator_loss, unconditional_loss
 from stackgan.systems.projected import ProjectedDiscriminator
+from stackgan.systems.spectrum import Spectrum
 from stackgan.training.assemble import assemble
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 pytest.importorskip("efficientnet_lite_pytorch")

@@ -15,9 +15,10 @@ from stackgan.config import Architecture, StageSettings
 from stackgan.networks.initialise import initialise
 from stackgan.systems.losses import shrink
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.sketches import blurred, draw_crops, wear
+from stackgan.systems.stackgan.step import _worn
 from stackgan.tensors import to_images
-from stackgan.training.sketches import blurred, draw_crops, wear
-from stackgan.training.steps import Stage, StepBatch, _worn, make_stage, train_step
+from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
 
 TINY = Architecture(
     embedding_dim=12, condition_dim=6, noise_dim=5, text_dim=7, image_px=128,

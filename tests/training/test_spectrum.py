@@ -13,10 +13,7 @@ from torch.testing import assert_close
 
 from stackgan.config import Architecture, Settings, StageSettings, load_settings
 from stackgan.data.batches import Batches
-from stackgan.tensors import to_images
-from stackgan.training.assemble import assemble
-from stackgan.training.prepare import photographs_power
-from stackgan.training.spectrum import (
+from stackgan.systems.spectrum import (
     ALLOWED,
     KEPT,
     ROUNDING,
@@ -25,6 +22,9 @@ from stackgan.training.spectrum import (
     power,
     reference_power,
 )
+from stackgan.tensors import to_images
+from stackgan.training.assemble import assemble
+from stackgan.training.prepare import photographs_power
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 PX = 32

@@ -17,12 +17,12 @@ from stackgan.systems.losses import (
     heads_together,
 )
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.variants import batch_statistics, kl_of, text_of, weigh, wrong_answer
 from stackgan.tensors import to_images
 from stackgan.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from stackgan.training.prepare import in_steps
 from stackgan.training.schedule import set_learning_rate
 from stackgan.training.steps import Stage, StepBatch, make_stage, train_step
-from stackgan.training.variants import batch_statistics, kl_of, text_of, weigh, wrong_answer
 
 SIZES = {
     "embedding_dim": 12,

@@ -11,7 +11,7 @@ from torch import nn
 
 from stackgan.errors import ModelError, RunFailed
 from stackgan.files import whole_file
-from stackgan.training.spectrum import Spectrum
+from stackgan.systems.spectrum import Spectrum
 from stackgan.training.steps import Stage
 
 FORMAT = "stackgan-checkpoint/1"

@@ -13,11 +13,11 @@ from torch import nn
 
 from stackgan.config import Settings
 from stackgan.fast.forms import Case, met_cases
+from stackgan.systems.spectrum import Spectrum
 from stackgan.systems.stackgan.build import build_stage1
 from stackgan.training.assemble import assemble, computes_in_bf16
 from stackgan.training.loop import paint_sheet
 from stackgan.training.shortage import shortage_told
-from stackgan.training.spectrum import Spectrum
 from stackgan.training.steps import Stage, StepBatch, train_step
 
 CLASSES = 100

@@ -20,14 +20,14 @@ from stackgan.data.images import upright_size
 from stackgan.errors import DataError, InputError
 from stackgan.files import whole_file
 from stackgan.optional import NotUsable, load_optional
+from stackgan.systems.spectrum import Power, reference_power
+from stackgan.systems.stackgan.sketches import SKETCH_PX, draw_crops
 from stackgan.text import TextEncoder
 from stackgan.text.char_cnn_rnn import Sizes
 from stackgan.text.precomputed import Precomputed
 from stackgan.text.wordings import content, known_words, wordings_of
 from stackgan.training.assemble import computes_in_bf16
 from stackgan.training.encoder_settings import EncoderSettings
-from stackgan.training.sketches import SKETCH_PX, draw_crops
-from stackgan.training.spectrum import Power, reference_power
 
 Progress = Callable[[str, int, int], None]
 

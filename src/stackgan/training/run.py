@@ -24,10 +24,11 @@ import torch
 from stackgan.config import Settings, StageSettings
 from stackgan.data import Example, read_examples
 from stackgan.data.batches import Batches
-from stackgan.errors import DataError, ModelError, NonFiniteLoss
+from stackgan.errors import ModelError, NonFiniteLoss
 from stackgan.files import remove_parts, write_json
 from stackgan.hub import load_model, save_model
 from stackgan.networks.conditioning import measure_text
+from stackgan.systems.spectrum import Spectrum
 from stackgan.systems.stackgan.stage1 import Stage1Generator
 from stackgan.systems.stackgan.stage2 import Stage2Generator
 from stackgan.text import TextEncoder, load_encoder
@@ -51,13 +52,13 @@ from stackgan.training.prepare import (
 from stackgan.training.prepared import use_prepared
 from stackgan.training.record import Recorder
 from stackgan.training.resume import advice, other_rates, require_steps_left, steps_done, tell
+from stackgan.training.sheets import sheet_captions, write_captions
 from stackgan.training.shortage import shortage_told
-from stackgan.training.spectrum import Spectrum
 from stackgan.training.start import Sketching, given_encoder, given_stage1, take_over
 from stackgan.training.steps import Stage
 from stackgan.training.trainable import require_trainable
 
-SHEET_CAPTIONS, SHEET_COLUMNS = 8, 8
+SHEET_COLUMNS = 8
 FOLDERS = ("encoder", "cache", "stage1", "stage2")
 
 Say = Callable[[str], None]
@@ -107,7 +108,7 @@ def begin(run: Path, plan: Plan, *, device: str = "cpu", say: Say = lambda sente
     arithmetic.use()
     plan = draft(run, plan, examples, device)
     announce(plan, device, say)
-    inputs = read_inputs(plan, examples, encoder, _sheet_captions(plan, examples))
+    inputs = read_inputs(plan, examples, encoder, sheet_captions(plan, examples))
     run.mkdir(parents=True, exist_ok=True)
     with held(run):
         require_new(run)
@@ -237,7 +238,7 @@ def _go_on(
             require_steps_left(settings, number, steps_done(checkpoint), checkpoint)
         tell(kept, plan, run, say)
         write_json(run / "settings.json", plan.as_json())
-    return list(inputs.sheet) or _sheet_captions(plan, examples)
+    return list(inputs.sheet) or sheet_captions(plan, examples)
 
 
 def _train_stage(
@@ -250,7 +251,7 @@ def _train_stage(
     """Train one stage to its last step, writing log, sheets, checkpoints and the model folder."""
     folder, settings, steps = run.folder / f"stage{number}", run.settings, stage.settings.steps
     name = f"Stage-{'I' * number}"
-    _write_captions(folder, run.fixed)
+    write_captions(folder, run.fixed)
     tally, resumed_at, slowed = _resume(run, stage, folder / "checkpoint.pt", number)
     first_of_all = number == run.plan.stages[0]
     recorder = Recorder(folder, run.say, resumed_at, tell_board=first_of_all)
@@ -406,21 +407,6 @@ def averaged(settings: StageSettings) -> str:
 def _with_encoder(settings: Settings, encoder: TextEncoder) -> Settings:
     """The same settings with the embedding's length that the encoder gives."""
     return with_dim(settings, encoder.dim)
-
-
-def _sheet_captions(plan: Plan, examples: list[Example]) -> list[str]:
-    """Eight captions for the sheets: of the test split where there is one, evenly spaced."""
-    try:
-        shown = read_examples(plan.data, Path(plan.root), "test", **plan.options) or examples
-    except DataError:  # everything is in the training split
-        shown = examples
-    step = max(1, len(shown) // SHEET_CAPTIONS)
-    return [example.captions[0] for example in shown[::step] if example.captions][:SHEET_CAPTIONS]
-
-
-def _write_captions(folder: Path, captions: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
 
 
 def _save_model(run: _Run, stage: Stage, before: Sketching) -> None:

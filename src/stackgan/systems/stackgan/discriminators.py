@@ -60,6 +60,14 @@ class Body(NamedTuple):
         widths = [self.width * 2**k for k in range(downs)]
         return [3, *(min(width, self.max_width or width) for width in widths)]
 
+    @property
+    def channels(self) -> int:
+        """Maps of the 4x4 features: halved until there are no more than 8 widths."""
+        channels = self.widths[-1]
+        while channels > 8 * self.width:
+            channels //= 2
+        return channels
+
 
 class Heads(NamedTuple):
     """What is asked of the features, and how they meet the text.
@@ -97,7 +105,7 @@ class Discriminator(Arranged):
         super().__init__()
         self.image_px = body.image_px
         self.text_kind: TextKind = heads.text
-        self.channels = min(body.widths[-1], 8 * body.width)
+        self.channels = body.channels
         self.down = nn.Sequential(*_down_blocks(body))
         self.compress = nn.Sequential(*_back(body))
         self.deviation = MinibatchDeviation() if heads.deviation else None

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from stackgan.config import StageSettings
 from stackgan.systems.losses import called_fake, unconditional_loss
+from stackgan.systems.parts import StepBatch
 from stackgan.systems.projected import ProjectedDiscriminator
 from stackgan.systems.side_heads import SideHeads
 from stackgan.systems.stackgan.discriminators import Features
 from stackgan.tensors import Embedding, Images, Scalar
-from stackgan.training.parts import StepBatch
 
 
 def projected_loss(

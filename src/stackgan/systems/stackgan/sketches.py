@@ -14,8 +14,8 @@ from stackgan.config import StageSettings
 from stackgan.precision import in_own_precision
 from stackgan.systems.losses import shrink
 from stackgan.systems.stackgan.stage1 import Stage1Generator
+from stackgan.systems.stackgan.variants import batch_statistics
 from stackgan.tensors import Embedding, Images, Pixels, Resized, Strengths
-from stackgan.training.variants import batch_statistics
 
 SKETCH_PX = 64
 
