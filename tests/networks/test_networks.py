@@ -21,6 +21,7 @@ from stackgan.networks.heads import JointLogits, MinibatchDeviation
 from stackgan.networks.initialise import initialise
 from stackgan.networks.layers import UpConv
 from stackgan.systems.stackgan.build import build_discriminator, build_stage1, build_stage2
+from stackgan.systems.stackgan.discriminators import Body, Discriminator, Heads
 
 SMALL = Architecture(
     embedding_dim=12,
