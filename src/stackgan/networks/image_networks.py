@@ -176,7 +176,20 @@ def load_image_network(
     means, stds = _three(mean, "mean"), _three(std, "std")
     if min(stds) <= 0:
         raise InputError(f"std is {_listed(stds)}; expected numbers above 0")
-    file = Path(weights)
+    return LoadedNetwork(
+        network,
+        name=name,
+        sha256=_fill(network, Path(weights), name),
+        input_px=input_px,
+        mean=means,
+        std=stds,
+        resampler=resampler,
+        batch_size=batch_size,
+    )
+
+
+def _fill(network: nn.Module, file: Path, name: str) -> str:
+    """Give ``network`` the weights of ``file``; the file's sha256."""
     try:
         data = file.read_bytes()
         tensors = from_safetensors(data)
@@ -187,16 +200,7 @@ def load_image_network(
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{file} does not hold the weights of {name} ({reason})") from error
-    return LoadedNetwork(
-        network,
-        name=name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        input_px=input_px,
-        mean=means,
-        std=stds,
-        resampler=resampler,
-        batch_size=batch_size,
-    )
+    return hashlib.sha256(data).hexdigest()
 
 
 def _three(given: float | Sequence[float], what: str) -> list[float]:
