@@ -279,8 +279,8 @@ DEFECTS = [
         "test_weights_of_another_network_are_refused",
     ),
     _loaded(
-        "sha256=hashlib.sha256(data)",
-        "sha256=hashlib.sha256(name.encode())",
+        "return hashlib.sha256(data)",
+        "return hashlib.sha256(name.encode())",
         "a network names its weights",
         "test_a_loaded_network_names_itself_and_its_file",
     ),
