@@ -92,7 +92,8 @@ def test_it_agrees_with_scipy():
 def test_only_the_order_of_the_fits_counts(seed):
     own, pool, other = fits(5, 20, seed)
     plain = r_precision(own, pool, other, 9)
-    assert r_precision(own.exp(), pool.exp(), other, 9) == plain
+    wide = own.double().exp(), pool.double().exp()  # in float32 two near ones may become equal
+    assert r_precision(*wide, other, 9) == plain
     assert r_precision(own, pool.flip(1), other, 9) == plain
     assert math.isclose(r_precision(own.flip(0), pool.flip(0), other, 9).top1, plain.top1)
 
