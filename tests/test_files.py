@@ -121,6 +121,19 @@ def test_a_whole_folder_takes_the_place_of_another(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["after"]
 
 
+def test_a_folder_filled_meanwhile_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "imported"
+    folder.mkdir()
+    with whole_folder(folder, replaces=False) as fresh:
+        (fresh / "new").write_text("")
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    with pytest.raises(OSError), whole_folder(folder, replaces=False) as fresh:
+        (fresh / "newer").write_text("")
+    assert [path.name for path in folder.iterdir()] == ["new"] and list(tmp_path.iterdir()) == [
+        folder
+    ]
+
+
 def test_a_folder_that_is_held_is_rid_of_all_parts(tmp_path: Path) -> None:
     half = [".model.part-1", ".sheet-000004.png.part", f".settings.json.part-{os.getppid()}",
             "text_encoder.safetensors.partial", "pixels-64-crop-1.npy.7.ab.building"]  # fmt: skip

@@ -54,11 +54,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, replaces: bool = True) -> Iterator[Path]:
     """Give an empty folder to fill that takes the place of ``path`` at the end, or vanishes.
 
     Where ``path`` is there already it is replaced by two renames; :func:`finish_swap` mends what a
-    kill between them leaves.
+    kill between them leaves. Without ``replaces`` only an empty folder gives way: OSError for one
+    that somebody filled meanwhile.
     """
     finish_swap(path)
     with unfinished(path) as fresh:
@@ -66,6 +67,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield fresh
         old = older(path)
         shutil.rmtree(old, ignore_errors=True)
+        if path.exists() and not replaces:
+            path.rmdir()
         if path.exists():
             os.replace(path, old)
         os.replace(fresh, path)
@@ -101,12 +104,14 @@ def remove_left_overs(path: Path) -> None:
     name = re.escape(path.name[:_LONGEST])
     beside = re.compile(
         rf"\.{name}\.part(-(?P<process>\d+)(-[0-9a-f]+)?)?"
-        rf"|{name}\.partial|{name}\.\d+\.[0-9a-f]+\.building"  # as older versions named them
+        # as older versions named them:
+        rf"|{name}\.partial|{name}\.(?P<builder>\d+)\.[0-9a-f]+\.building"
     )
     with suppress(OSError):  # tidying up never ends what was done
         for entry in os.scandir(path.parent):
             found = beside.fullmatch(entry.name)
-            if found and entry.name not in _in_use and not is_running(int(found["process"] or 0)):
+            process = int((found["process"] or found["builder"] or 0) if found else 0)
+            if found and entry.name not in _in_use and not is_running(process):
                 _remove(Path(entry.path))
 
 

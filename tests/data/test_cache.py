@@ -129,12 +129,13 @@ def test_what_a_killed_process_left_is_cleared(examples, tmp_path):
     left = path.with_name(f".{path.name}.part-999999999-abcd")
     older = path.with_name(f"{path.name}.999999999.abcd.building")
     at_work = path.with_name(f".{path.name}.part-{os.getppid()}-abcd")
-    for each in (left, older, at_work):
+    built = path.with_name(f"{path.name}.{os.getppid()}.abcd.building")
+    for each in (left, older, at_work, built):
         each.touch()
     path.unlink()
     prepare_cache(examples, 4, tmp_path / "cache")
     assert not left.exists() and not older.exists()
-    assert at_work.exists()
+    assert at_work.exists() and built.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "record", "record gone", "empty"])

@@ -251,7 +251,7 @@ def _card(name: str, sources: Mapping[authors_pt.Kind, dict[str, str]]) -> str:
 
 def _encoder(found: tuple[Path, TextEncoder], to: Path) -> Imported:
     path, encoder = found
-    with whole_folder(to) as fresh:
+    with whole_folder(to, replaces=False) as fresh:
         encoder.save(fresh)  # type: ignore[attr-defined]
     return Imported(
         "text encoder",
@@ -266,7 +266,7 @@ def _data(data: dict[str, tuple[Path, Any]], to: Path, texts: Path | None) -> Im
         path, rows = data["captions"]
         if len(data) > 1:
             raise InputError(f"{path} has its own captions; import it by itself")
-        with whole_folder(to) as fresh:
+        with whole_folder(to, replaces=False) as fresh:
             _write_npz(fresh / f"{path.stem}.npz", rows)
         file = to / f"{path.stem}.npz"
         return Imported(
@@ -285,7 +285,7 @@ def _data(data: dict[str, tuple[Path, Any]], to: Path, texts: Path | None) -> Im
     sentences = [
         f"{to / 'metadata.jsonl'}: {len(images)} images; put them there and train on folder"
     ]
-    with whole_folder(to) as fresh:
+    with whole_folder(to, replaces=False) as fresh:
         lines = [
             {"file_name": i.file_name, "text": list(i.captions), "class": i.class_name}
             for i in images
